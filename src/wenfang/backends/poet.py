@@ -1,0 +1,136 @@
+"""A local bundle of the layout `verse` as a writer of quatrains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wenfang.data.batches import Examples
+from wenfang.data.layouts import VerseLayout
+from wenfang.device import noise
+from wenfang.errors import BundleError
+from wenfang.models.gpt import GPT
+from wenfang.models.load import Loaded
+from wenfang.objectives.next_token import score
+from wenfang.samplers.tokens import CachedPredict, Drawn, GuidedPredict, Predict, Sampling, sample
+from wenfang.samplers.verse import VerseRules, VerseStep
+from wenfang.tokenizer import END, Tokenizer
+
+LINES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poem:
+    """A drawn quatrain in traditional characters.
+
+    affinity_nats  log p(poem | title) - log p(poem): how much the title explains it
+    likelihood_nats_per_character  mean log p of its characters, given the title
+    """
+
+    lines: tuple[str, ...]
+    affinity_nats: float = 0.0
+    likelihood_nats_per_character: float = 0.0
+
+
+class Poet:
+    """Draws and scores quatrains with one loaded bundle."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        if loaded.layout != "verse" or loaded.tokenizer is None:
+            raise BundleError(
+                "{name} does not write verse (its layout is {layout}); choose another model",
+                name=loaded.name,
+                layout=loaded.layout,
+            )
+        assert isinstance(loaded.model, GPT)
+        self.loaded = loaded
+        self.model: GPT = loaded.model
+        self.tokenizer: Tokenizer = loaded.tokenizer
+        self.layout = VerseLayout()
+        self._steps: dict[VerseRules, VerseStep] = {}
+
+    @cached_property
+    def scored(self) -> np.ndarray:
+        """(V,) bool: tokens that are characters of verse."""
+        return self.layout.scored(self.tokenizer)
+
+    def unknown(self, text: str) -> str:
+        """The characters of `text` that the vocabulary lacks."""
+        return "".join(c for c in dict.fromkeys(text) if self.tokenizer.find(c) is None)
+
+    def draw(
+        self,
+        title: str,
+        rules: VerseRules,
+        sampling: Sampling,
+        streams: Sequence[tuple[int | str, ...]],
+    ) -> list[Poem]:
+        """One quatrain for each counter of `streams` (a seed and what follows it).
+
+        title  in traditional characters; empty for none
+        """
+        opening = self.layout.opening(rules.characters, self.tokenizer)
+        condition = self.layout.condition(title, self.tokenizer)
+        predict, prompt = self._predict(opening, condition, sampling, len(streams))
+        length = LINES * (rules.characters + 1)
+        drawn = sample(
+            predict,
+            prompt,
+            [noise(int(first), *rest) for first, *rest in streams],
+            replace(sampling, maximum_tokens=length),
+            steps=[self._step(rules)],
+            stop=frozenset({self.tokenizer.id(END)}),
+        )
+        return self._judged(title, [self._lines(one) for one in drawn])
+
+    def _predict(
+        self, opening: list[int], condition: list[int], sampling: Sampling, rows: int
+    ) -> tuple[Predict, Tensor]:
+        capacity = self.model.config.context
+        prompt = torch.tensor([opening + condition]).expand(rows, -1)
+        predict: Predict = CachedPredict(self.model, rows, capacity)
+        if condition and sampling.guidance != 1:
+            plain = torch.tensor([opening]).expand(rows, -1)
+            other = CachedPredict(self.model, rows, capacity)
+            predict = GuidedPredict(predict, other, plain, sampling.guidance)
+        return predict, prompt
+
+    def _step(self, rules: VerseRules) -> VerseStep:
+        if rules not in self._steps:
+            self._steps[rules] = VerseStep(self.tokenizer, rules)
+        return self._steps[rules]
+
+    def _lines(self, drawn: Drawn) -> tuple[str, ...]:
+        return tuple("".join(map(self.tokenizer.token, drawn.tokens)).split("\n"))
+
+    def _judged(self, title: str, poems: list[tuple[str, ...]]) -> list[Poem]:
+        plain, counts = self.nats(["" for _ in poems], poems)
+        titled = self.nats([title for _ in poems], poems)[0] if title else plain
+        return [
+            Poem(
+                lines=lines,
+                affinity_nats=float(without - with_title),
+                likelihood_nats_per_character=float(-with_title / count),
+            )
+            for lines, without, with_title, count in zip(poems, plain, titled, counts, strict=True)
+        ]
+
+    def nats(
+        self, titles: Sequence[str], poems: Sequence[Sequence[str]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """NLL in nats of each poem's characters given its title, and their number."""
+        examples = Examples.build(
+            (
+                self.layout.opening(len(lines[0]), self.tokenizer),
+                self.layout.condition(title, self.tokenizer),
+                self.layout.body(list(lines), self.tokenizer),
+            )
+            for title, lines in zip(titles, poems, strict=True)
+        )
+        rows = [examples.sequence(index, conditioned=True) for index in range(len(examples))]
+        return score(self.model, rows, self.scored)

@@ -1,0 +1,79 @@
+"""A local bundle that continues text: any GPT of the layout `stream`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from wenfang.device import noise
+from wenfang.errors import BriefError, BundleError
+from wenfang.models.gpt import GPT
+from wenfang.models.load import Loaded
+from wenfang.samplers.tokens import Sampling, sample
+from wenfang.tokenizer import END, Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continuation:
+    """A prompt and what the model wrote after it."""
+
+    prompt: str
+    text: str
+
+
+class Scribe:
+    """Continues text with one loaded bundle; the context slides once it is full."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        if loaded.layout != "stream" or loaded.tokenizer is None:
+            raise BundleError(
+                "{name} does not continue text (its layout is {layout}); choose another model",
+                name=loaded.name,
+                layout=loaded.layout,
+            )
+        assert isinstance(loaded.model, GPT)
+        self.loaded = loaded
+        self.model: GPT = loaded.model
+        self.tokenizer: Tokenizer = loaded.tokenizer
+
+    def draw(
+        self, prompt: str, sampling: Sampling, streams: Sequence[tuple[int | str, ...]]
+    ) -> list[Continuation]:
+        """One continuation of `prompt` for each counter of `streams`."""
+        ids = self.tokenizer.encode(prompt)
+        if not ids:
+            raise BriefError("the prompt is empty; write a few words to continue")
+        drawn = sample(
+            SlidingPredict(self.model),
+            torch.tensor([ids]).expand(len(streams), -1),
+            [noise(int(first), *rest) for first, *rest in streams],
+            sampling,
+            stop=frozenset({self.tokenizer.id(END)}),
+        )
+        return [
+            Continuation(prompt=prompt, text=self.tokenizer.decode(one.tokens)) for one in drawn
+        ]
+
+
+class SlidingPredict:
+    """Logits from the last tokens that fit the context; when it is full, half is dropped."""
+
+    def __init__(self, model: GPT) -> None:
+        self._model = model
+        self._seen = torch.zeros(0, 0, dtype=torch.int64)
+        self._cache = model.new_cache(0, 0)
+
+    @torch.no_grad()
+    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens (B, t) after those given before -> (B, V)."""
+        context = self._model.config.context
+        fresh = not self._seen.numel()
+        self._seen = tokens if fresh else torch.cat((self._seen, tokens), dim=1)
+        if fresh or self._cache.length + tokens.shape[1] > context:
+            self._seen = self._seen[:, -(context // 2) :]
+            self._cache = self._model.new_cache(len(tokens), context)
+            tokens = self._seen
+        hidden = self._model.hidden(tokens, self._cache)
+        return self._model.logits(hidden[:, -1])

@@ -1,0 +1,240 @@
+"""create, generate, scenarios, models, verify: commands that make and judge content."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wenfang.cli import show
+from wenfang.cli.options import AsJson, Output, Settings
+from wenfang.cli.progress import Bar
+from wenfang.language import t
+
+if TYPE_CHECKING:
+    from wenfang.engine.creating import Made
+
+OUTPUT = Path("out")
+
+
+def create(
+    brief: Annotated[Path, typer.Argument(help=t("A brief: .json, .jsonl or .csv."))],
+    output: Output = None,
+    settings: Settings = None,
+    model: Annotated[str | None, typer.Option(help=t("Another model than the scenario's."))] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help=t("Refuse material that forbids commercial use."))
+    ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help=t("Keep no brief and no draft in the store."))
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help=t("Make it again, even if the store has it."))
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Turn a brief, or a file of many, into finished pieces: labelled, signed and verified."""
+    from wenfang.engine.creating import CreateRequest
+    from wenfang.engine.creating import create as create_pieces
+
+    started = time.monotonic()
+    request = CreateRequest(
+        briefs=brief,
+        output=output or OUTPUT / brief.stem,
+        settings=tuple(settings or ()),
+        model=model,
+        commercial=commercial,
+        private=private,
+        fresh=fresh,
+    )
+    with Bar(quiet=as_json) as bar:
+        made = create_pieces(
+            request,
+            on_event=lambda event: bar.update(
+                step_names().get(event.step, event.step), event.done, event.of
+            ),
+            on_made=lambda one: None if as_json else _show_made(one, bar),
+        )
+    seconds = time.monotonic() - started
+    if as_json:
+        show.as_json({"pieces": [_made_record(one) for one in made], "seconds": round(seconds, 2)})
+    else:
+        print(t("{seconds} s", seconds=f"{seconds:.1f}"))
+    return _worst(made)
+
+
+def step_names() -> dict[str, str]:
+    """Names of a creation's steps."""
+    return {
+        "write": t("writing"),
+        "drawn": t("drawing"),
+        "typeset": t("typesetting"),
+        "seal": t("sealing"),
+        "done": t("done"),
+    }
+
+
+def _show_made(made: Made, bar: Bar) -> None:
+    if made.error:
+        bar.say(f"✗ {made.brief}: {made.error}")
+    elif made.piece is None:
+        print(t("{folder} is finished already; --fresh makes it again", folder=made.folder))
+    else:
+        print(f"\n{made.piece.text}\n")
+        for file in made.piece.files:
+            print(f"  {file.path}")
+        print()
+        show.verdicts(made.verdicts, layers=False)
+
+
+def _made_record(made: Made) -> dict[str, Any]:
+    piece = made.piece
+    return {
+        "brief": made.brief,
+        "folder": str(made.folder),
+        "skipped": piece is None and made.error is None,
+        "error": str(made.error) if made.error else None,
+        "text": piece.text if piece else None,
+        "files": [str(file.path) for file in piece.files] if piece else [],
+        "piece": piece.manifest.id if piece else None,
+        "verdicts": [verdict.to_dict() for verdict in made.verdicts],
+    }
+
+
+def _worst(made: list[Made]) -> int:
+    """0 if all went well; else the first error's exit code, or the worst verdict's."""
+    from wenfang.seal import worst
+
+    for one in made:
+        if one.error:
+            return one.error.exit_code
+    verdicts = [verdict for one in made for verdict in one.verdicts]
+    return worst(verdicts) if verdicts else 0
+
+
+def generate(
+    model: Annotated[str, typer.Argument(help=t("A model's name or a bundle's folder."))],
+    prompt: Annotated[str, typer.Argument(help=t("What to write about, or to go on from."))] = "",
+    count: Annotated[int, typer.Option("-n", min=1, max=1000, help=t("How many."))] = 1,
+    seed: Annotated[int, typer.Option(help=t("Seed of the first; the next ones count up."))] = 0,
+    settings: Settings = None,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> int:
+    """Draw from one model; with -o the result is published, labelled and signed."""
+    from wenfang.config import nested
+    from wenfang.engine.generating import load_model
+
+    seeds = tuple(range(seed, seed + count))
+    made = load_model(model).generate_many(prompt, seeds=seeds, **nested(settings or ()))
+    files = []
+    if output:
+        for number, one in enumerate(made):
+            path = output if count == 1 else output / f"{seeds[number]:05d}.txt"
+            files.append(str(one.save(path).path))
+    if as_json:
+        records = [
+            {"text": one.text, "seed": s, "manifest": one.manifest.id}
+            for one, s in zip(made, seeds, strict=True)
+        ]
+        show.as_json({"label": "AI生成 · AI GENERATED", "generated": records, "files": files})
+    else:
+        print("\n\n".join(one.text for one in made))
+        print("\n".join(["", *files]) if files else "\n" + "AI生成 · AI GENERATED")
+    return 0
+
+
+def scenarios(
+    action: Annotated[str, typer.Argument(help=t("show, or nothing for the list."))] = "",
+    name: Annotated[str, typer.Argument(help=t("The scenario."))] = "",
+    example: Annotated[bool, typer.Option("--example", help=t("Print a brief to start."))] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List what can be made; `scenarios show NAME` prints a brief's schema or an example."""
+    from wenfang.errors import UsageError
+    from wenfang.scenarios import SCENARIOS, find_scenario
+
+    if not action:
+        if as_json:
+            show.as_json({one.name: one.summary for one in SCENARIOS.values()})
+        else:
+            show.table([(one.name, t(one.summary)) for one in SCENARIOS.values()])
+        return 0
+    if action != "show" or not name:
+        raise UsageError("write wenfang scenarios, or wenfang scenarios show NAME")
+    scenario = find_scenario(name)
+    print(
+        json.dumps(scenario.example if example else scenario.schema(), ensure_ascii=False, indent=2)
+    )
+    return 0
+
+
+def models(
+    action: Annotated[str, typer.Argument(help=t("show, or nothing for the list."))] = "",
+    name: Annotated[str, typer.Argument(help=t("The model."))] = "",
+    as_json: AsJson = False,
+) -> int:
+    """List the models at hand; `models show NAME` prints a model's card."""
+    from wenfang.backends.shelf import find_bundle, list_bundles
+    from wenfang.checkpoint import CARD, MANIFEST
+    from wenfang.errors import UsageError
+
+    if action == "show" and name:
+        folder = find_bundle(name)
+        if as_json:
+            show.as_json(json.loads((folder / MANIFEST).read_text("utf-8")))
+        else:
+            print((folder / CARD).read_text("utf-8"))
+        return 0
+    if action:
+        raise UsageError("write wenfang models, or wenfang models show NAME")
+    found = list_bundles()
+    if as_json:
+        show.as_json(found)
+        return 0
+    show.table(
+        [
+            (
+                str(one["name"]),
+                f"{(one['parameters'] or 0) / 1e6:.1f} M",
+                show.size(one["bytes"]),
+                str(one["licence"]),
+                t(str(one["summary"])),
+            )
+            for one in found
+        ],
+        (t("name"), t("parameters"), t("size"), t("licence"), t("what it does")),
+    )
+    return 0
+
+
+def verify(
+    paths: Annotated[list[Path], typer.Argument(help=t("Files, folders or zip archives."))],
+    trust: Annotated[
+        list[Path] | None, typer.Option(help=t("Root certificate (PEM) to trust besides ours."))
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say of each file whether it is ours, unchanged and labelled: exit 0, 1, 2 or 3."""
+    from wenfang.engine.keeping import verify_files
+    from wenfang.seal import worst
+
+    found = verify_files(paths, trust or ())
+    if as_json:
+        show.as_json({"files": [one.to_dict() for one in found], "exit_code": worst(found)})
+    else:
+        show.verdicts(found, layers=True)
+    return worst(found)
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "create": create,
+    "scenarios": scenarios,
+    "generate": generate,
+    "models": models,
+    "verify": verify,
+}

@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wenfang.language import t
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help=t("Set a field, for instance optim.lr=3e-4.")),
+]
+AsJson = Annotated[bool, typer.Option("--json", help=t("Print one JSON document."))]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help=t("Where to write."))]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help=t("A prepared data set, or the root of named data sets.")),
+]

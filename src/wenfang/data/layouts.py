@@ -1,0 +1,66 @@
+"""How a record becomes tokens, and how a request becomes a prompt: one place for both.
+
+A bundle's config names its layout, so that what asks a model speaks as its training did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wenfang.tokenizer import END, PADDING, Tokenizer
+
+TITLE_CHARACTERS = 20
+SEPARATOR = "<sep>"
+LINE_BREAK = "\n"
+
+Parts = tuple[list[int], list[int], list[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerseLayout:
+    """`<form> [title <sep>] line NEWLINE line NEWLINE line NEWLINE line <eos>`.
+
+    The form is the number of characters in a line. Punctuation is left out, since the form
+    decides it. Titles longer than TITLE_CHARACTERS are cut.
+    """
+
+    specials: tuple[str, ...] = ("<5>", "<7>", SEPARATOR)
+
+    def texts(self, record: Mapping[str, Any]) -> list[str]:
+        """What the tokenizer learns its characters from."""
+        return [record["title"][:TITLE_CHARACTERS], LINE_BREAK.join(record["lines"])]
+
+    def opening(self, characters: int, tokenizer: Tokenizer) -> list[int]:
+        """The token that tells how many characters a line has."""
+        return [tokenizer.id(f"<{characters}>")]
+
+    def condition(self, title: str, tokenizer: Tokenizer) -> list[int]:
+        """A title and its separator; nothing for an empty title."""
+        if not title:
+            return []
+        return [*tokenizer.encode(title[:TITLE_CHARACTERS]), tokenizer.id(SEPARATOR)]
+
+    def body(self, lines: list[str], tokenizer: Tokenizer) -> list[int]:
+        """The poem and its end."""
+        return [*tokenizer.encode(LINE_BREAK.join(lines)), tokenizer.id(END)]
+
+    def scored(self, tokenizer: Tokenizer) -> np.ndarray:
+        """(V,) bool: tokens that are characters of verse (or unknown ones), not marks of layout."""
+        marks = {LINE_BREAK, PADDING, END, *self.specials}
+        return np.array([token not in marks for token in tokenizer.tokens()])
+
+    def parts(self, record: Mapping[str, Any], tokenizer: Tokenizer) -> Parts:
+        """A record as (opening, condition, body)."""
+        lines = record["lines"]
+        return (
+            self.opening(len(lines[0]), tokenizer),
+            self.condition(record["title"], tokenizer),
+            self.body(lines, tokenizer),
+        )
+
+
+LAYOUTS = {"verse": VerseLayout()}

@@ -1,0 +1,191 @@
+"""Named data sets: where they come from, what they must hash to, how they become records.
+
+Nothing is downloaded. The files lie in DATA/NAME/ (or directly in DATA), where DATA is given or
+is the environment variable WENFANG_DATA.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wenfang.atomic import exclusive, new_folder, sha256_bytes, sha256_file
+from wenfang.config import nearest
+from wenfang.data.dataset import MANIFEST, Dataset
+from wenfang.data.lineage import (
+    FORMAT,
+    OnEvent,
+    dataset_manifest,
+    request_key,
+    source_manifest,
+)
+from wenfang.data.lines import SourceFile
+from wenfang.data.prepare import prepare
+from wenfang.data.request import PrepareRequest, Source, request_for
+from wenfang.data.shards import ShardWriter
+from wenfang.data.split import Split
+from wenfang.errors import DataError, NotFoundError
+from wenfang.store.manifest import to_record, write_manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedFile:
+    """A file of a named data set and the SHA-256 that it must have."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedSource:
+    """A data set that is known by name.
+
+    origin   where to get it, with the commit
+    licence  SPDX expression; notice: the words that travel with it
+    make     (source with its path, output, on_event) -> the data set
+    """
+
+    name: str
+    origin: str
+    licence: str
+    notice: str
+    file: NamedFile
+    make: Callable[[NamedSource, Path, Path, OnEvent | None], Dataset]
+
+    def source(self, path: Path) -> Source:
+        """The file at `path` with this origin and licence."""
+        return Source(
+            path=str(path),
+            name=self.name,
+            licence=self.licence,
+            origin=self.origin,
+            notice=self.notice,
+        )
+
+
+def prepare_named(
+    name: str,
+    data_root: Path | str | None,
+    output: Path | str,
+    on_event: OnEvent | None = None,
+) -> Dataset:
+    """The named data set in `output`, from its files under `data_root` or WENFANG_DATA.
+
+    raises NotFoundError for an unknown name, DataError for files that are absent or changed
+    """
+    named = find_named(name)
+    return named.make(named, find_file(named, data_root), Path(output), on_event)
+
+
+def find_named(name: str) -> NamedSource:
+    """The entry of NAMED; NotFoundError names the nearest."""
+    if name not in NAMED:
+        raise NotFoundError(
+            "no data set is named {name}; did you mean {close}?",
+            name=name,
+            close=nearest(name, NAMED) or ", ".join(NAMED),
+        )
+    return NAMED[name]
+
+
+def find_file(named: NamedSource, data_root: Path | str | None) -> Path:
+    """The file of `named` under `data_root`, its hash checked."""
+    given = data_root or os.environ.get("WENFANG_DATA")
+    roots = [Path(given).expanduser()] if given else []
+    for path in [p for r in roots for p in (r / named.name / named.file.name, r / named.file.name)]:
+        if path.is_file():
+            _require_hash(path, named)
+            return path
+    raise DataError(
+        "{name}: {file} is not there; get it from {origin}, put it into {folder}/{name}/ and "
+        "name that folder with --data or WENFANG_DATA; its SHA-256 is {sha256}",
+        name=named.name,
+        file=named.file.name,
+        origin=named.origin,
+        folder=roots[0] if roots else "DATA",
+        sha256=named.file.sha256,
+    )
+
+
+def _require_hash(path: Path, named: NamedSource) -> None:
+    found = sha256_file(path)
+    if found != named.file.sha256:
+        raise DataError(
+            "{path} has the SHA-256 {found}, expected {expected}; get it again from {origin}",
+            path=path,
+            found=found,
+            expected=named.file.sha256,
+            origin=named.origin,
+        )
+
+
+def poem_request(source: Source, output: Path | str) -> PrepareRequest:
+    """How quatrains become records: verse rules, and no author in two splits."""
+    request = request_for("verse", (source,), str(output), text_field="lines")
+    return replace(request, name=source.name, split=Split(key="author"))
+
+
+def make_poems(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:
+    """Quatrains: title, author, dynasty, lines, and text (the lines joined)."""
+    return prepare(poem_request(named.source(path), output), on_event)
+
+
+def make_text_by_position(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """One text, kept byte for byte: its first 90 % to train on, the rest to validate."""
+    source = named.source(path)
+    files = [SourceFile(path=path, name=path.name)]
+    manifest = source_manifest(source, files, [named.file.sha256])
+    text = path.read_bytes().decode("utf-8")
+    border = int(len(text) * 0.9)
+    parts = {"train": text[:border], "valid": text[border:]}
+    request = request_for("none", (source,), str(output))
+    key = sha256_bytes(f"{FORMAT} position {request_key(request, [manifest], [])}".encode())
+    with exclusive(output.parent / f".{output.name}.lock", str(output)), new_folder(output) as new:
+        with ShardWriter(new, request.shard_bytes) as writer:
+            for split, part in parts.items():
+                writer.write(split, {"text": part})
+        facts: dict[str, object] = {
+            "sources": [to_record(manifest)],
+            "settings": {"split": "by position, the first 90 % of the characters to train"},
+            "counts": {
+                "read": 1,
+                "kept": 2,
+                "rejected": {},
+                "splits": {s: {"records": 1, "characters": len(p)} for s, p in parts.items()},
+            },
+            "shards": writer.shards,
+        }
+        write_manifest(new / MANIFEST, dataset_manifest(named.name, key, [manifest], facts))
+    return Dataset.open(output)
+
+
+NAMED: dict[str, NamedSource] = {
+    "chinese_poetry": NamedSource(
+        name="chinese_poetry",
+        origin="github.com/chinese-poetry/chinese-poetry, 全唐诗/poet.{tang,song}.*.json at "
+        "99ebbef7e1345c0985c44b9fd96a3f9e776f117b, quatrains extracted",
+        licence="MIT",
+        notice="Poems of the Tang and Song (public domain), from chinese-poetry (MIT).",
+        file=NamedFile(
+            name="jueju_tang_song.jsonl.xz",
+            sha256="8fcb0649fdb02619c1c03b2a42b0530f948ab25b51a0be161adb0e7395d56d52",
+        ),
+        make=make_poems,
+    ),
+    "tinyshakespeare": NamedSource(
+        name="tinyshakespeare",
+        origin="github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt at "
+        "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e",
+        licence="LicenseRef-public-domain",
+        notice="Works of William Shakespeare (public domain), from char-rnn.",
+        file=NamedFile(
+            name="input.txt",
+            sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ),
+        make=make_text_by_position,
+    ),
+}

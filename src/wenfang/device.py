@@ -1,0 +1,60 @@
+"""Device, threads, streams of randomness, and the fingerprint of the environment.
+
+The only file that asks the hardware. Noise is drawn by counter: sample i of seed s has its own
+Philox stream (Salmon et al. 2011), so a result depends neither on the batch that it was drawn in
+nor on the machine's vector unit, as `torch.randn` would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import resource
+import sys
+
+import numpy as np
+import torch
+
+NoiseStream = np.random.Generator
+
+
+def best_device() -> torch.device:
+    """CUDA or Apple's GPU where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def noise(seed: int, *counters: int | str) -> NoiseStream:
+    """The stream of randomness that belongs to `seed` and `counters`, the same on every machine."""
+    name = repr((int(seed), *counters)).encode("utf-8")
+    key = np.frombuffer(hashlib.sha256(name).digest()[:16], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def set_threads(count: int) -> None:
+    """Use `count` threads for tensor work in this process."""
+    torch.set_num_threads(count)
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def environment() -> dict[str, str | int]:
+    """What decides whether a computation comes out bit-equal: versions, capability, threads."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "device": best_device().type,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count() or 1,
+    }

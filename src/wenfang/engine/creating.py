@@ -1,0 +1,166 @@
+"""Briefs to pieces: one, or a file of many that resumes where it stopped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wenfang import config
+from wenfang.engine.keeping import label_settings, verify_files
+from wenfang.errors import BriefError, WenfangError
+from wenfang.media.text import read_text
+from wenfang.scenarios import Piece, Studio, read_brief
+from wenfang.scenarios.piece import OnEvent, is_done
+from wenfang.seal import Sealer, Verdict
+from wenfang.store import Store, home
+
+BRIEF_BYTES = 10_000_000
+# Columns of a csv whose cells are numbers or true and false, not text.
+NUMBERS = ("seed", "rhyme_first", "regular_tones", "candidates", "rounds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateRequest:
+    """What `create` makes.
+
+    briefs    a .json, .jsonl or .csv file
+    output    the folder for one piece, or the parent of one folder a brief
+    private   keep nothing in the store: no brief, no draft
+    """
+
+    briefs: Path
+    output: Path
+    settings: tuple[str, ...] = ()
+    commercial: bool = False
+    private: bool = False
+    fresh: bool = False
+    model: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One brief's outcome: a piece with its verdicts, skipped as done before, or an error."""
+
+    brief: str
+    folder: Path
+    piece: Piece | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    error: WenfangError | None = None
+
+
+def create(
+    request: CreateRequest,
+    on_event: OnEvent = lambda event: None,
+    on_made: Callable[[Made], None] = lambda made: None,
+) -> list[Made]:
+    """Make the piece of every brief; pieces finished before are skipped, so a batch resumes.
+
+    With one brief, its error is raised; in a batch it is kept with its brief and the rest goes on.
+    """
+    briefs = read_briefs(request.briefs)
+    single = request.briefs.suffix.lower() == ".json"
+    made = []
+    sealer = Sealer.at(home(), label_settings())
+    with _store(private=request.private) as store:
+        for number, (name, content) in enumerate(briefs, start=1):
+            folder = request.output if single else request.output / f"{number:05d}"
+            studio = Studio(
+                store=store,
+                sealer=sealer,
+                output=folder,
+                fresh=request.fresh,
+                commercial=request.commercial,
+                model=request.model,
+                on_event=on_event,
+            )
+            try:
+                one = _make(name, content, studio, request)
+            except WenfangError as error:
+                if single:
+                    raise
+                one = Made(brief=name, folder=folder, error=error)
+            on_made(one)
+            made.append(one)
+    return made
+
+
+def _make(name: str, content: object, studio: Studio, request: CreateRequest) -> Made:
+    scenario, brief = read_brief(content, name)
+    brief = config.override(brief, request.settings, error=BriefError)
+    if not request.fresh and is_done(studio, brief):
+        return Made(brief=name, folder=studio.output)
+    piece = scenario.run(brief, studio)
+    verdicts = verify_files([file.path for file in piece.files])
+    return Made(brief=name, folder=studio.output, piece=piece, verdicts=tuple(verdicts))
+
+
+@contextmanager
+def _store(*, private: bool) -> Iterator[Store]:
+    """The store of this home, or one that is gone afterwards."""
+    if not private:
+        with Store.open() as store:
+            yield store
+        return
+    with tempfile.TemporaryDirectory(prefix="wenfang-") as folder, Store.open(folder) as store:
+        yield store
+
+
+def read_briefs(path: Path) -> list[tuple[str, object]]:
+    """Every brief of a .json, .jsonl or .csv file, with the place it stands at."""
+    if not path.is_file():
+        raise BriefError(
+            "there is no brief at {path}; wenfang scenarios show lists examples", path=path
+        )
+    if path.stat().st_size > BRIEF_BYTES:
+        raise BriefError(
+            "{path} is larger than {most} bytes; briefs are short", path=path, most=BRIEF_BYTES
+        )
+    text = read_text(path).text
+    if not text.strip():
+        raise BriefError("{path} is empty; write a brief or start from an example", path=path)
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return _csv_briefs(path, text)
+    if suffix == ".jsonl":
+        lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
+        return [(f"{path}:{n}", _parse(line, f"{path}:{n}")) for n, line in lines]
+    return [(str(path), _parse(text, str(path)))]
+
+
+def _parse(text: str, where: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BriefError(
+            "{where} is not JSON (line {line}, column {column}: {reason})",
+            where=where,
+            line=error.lineno,
+            column=error.colno,
+            reason=error.msg,
+        ) from None
+
+
+def _csv_briefs(path: Path, text: str) -> list[tuple[str, object]]:
+    """Columns are fields of the brief, a dot leads into one; empty cells are left out."""
+    briefs: list[tuple[str, object]] = []
+    for number, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+        content: dict[str, Any] = {}
+        for column, cell in row.items():
+            if column is None or not cell:
+                continue
+            place = content
+            *outer, last = column.strip().split(".")
+            for name in outer:
+                place = place.setdefault(name, {})
+            place[last] = config.parse(cell) if last in NUMBERS else cell
+        briefs.append((f"{path}:{number}", content))
+    if not briefs:
+        raise BriefError("{path} has a head line and no brief; add a row for each", path=path)
+    return briefs

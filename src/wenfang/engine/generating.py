@@ -1,0 +1,158 @@
+"""One asset from one model: `wenfang.load(name).generate(prompt)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Literal
+
+from wenfang import config
+from wenfang.backends.poet import Poet
+from wenfang.backends.scribe import Scribe
+from wenfang.backends.shelf import find_bundle
+from wenfang.device import environment
+from wenfang.engine.keeping import label_settings
+from wenfang.errors import MediaError
+from wenfang.knowledge import script
+from wenfang.knowledge.verse import FORMS
+from wenfang.models.load import Loaded, load
+from wenfang.samplers.tokens import Sampling
+from wenfang.samplers.verse import VerseRules
+from wenfang.scenarios.verse_brief import words_of
+from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
+from wenfang.store import Link, Manifest, Store, home
+
+MEDIA_TYPES = {".txt": "text/plain", ".md": "text/markdown", ".html": "text/html"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerseOptions:
+    """Settings of `generate` for a model of the layout verse."""
+
+    characters: Literal[5, 7] = 7
+    language: Literal["zh-Hant", "zh-Hans"] = "zh-Hant"
+    rhyme_first: bool = False
+    regular_tones: bool = True
+    sampling: Sampling = Sampling(temperature=0.9, top_p=0.95, guidance=2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """Settings of `generate` for a model that continues text."""
+
+    sampling: Sampling = Sampling(temperature=0.8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """One asset: its text and the manifest that says how it was made."""
+
+    text: str
+    manifest: Manifest
+
+    def save(self, path: Path | str) -> SealedFile:
+        """Publish it as .txt, .md or .html, labelled and signed; the store keeps its payload."""
+        path = Path(path)
+        media_type = MEDIA_TYPES.get(path.suffix.lower())
+        if media_type is None:
+            raise MediaError(
+                "{path}: text is saved as one of {suffixes}",
+                path=path,
+                suffixes=", ".join(MEDIA_TYPES),
+            )
+        data = self.text if media_type != "text/html" else _page(self.text)
+        sealer = Sealer.at(home(), label_settings())
+        core = Manifest(
+            kind="asset",
+            name=path.name,
+            media_type=media_type,
+            inputs=(Link(role="text", id=self.manifest.id),),
+            facts={"made_with": self.manifest.facts["made_with"]},
+        )
+        payload = Payload(media_type=media_type, data=data)
+        with Store.open() as store:
+            store.put(self.text.encode(), self.manifest)
+            sealed = emit(payload, path, Provenance(manifest=core), sealer)
+            store.put(payload.content, sealed.manifest)
+        return sealed
+
+
+def _page(text: str) -> str:
+    lines = "<br>\n".join(escape(line) for line in text.splitlines())
+    head = '<head><meta charset="utf-8"></head>'
+    return f"<!DOCTYPE html>\n<html>\n{head}\n<body>\n<p>{lines}</p>\n</body>\n</html>\n"
+
+
+class Model:
+    """A loaded bundle that generates."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.name = loaded.name
+        self._writer = Poet(loaded) if loaded.layout == "verse" else Scribe(loaded)
+
+    def generate(self, prompt: str = "", *, seed: int = 0, **settings: object) -> Generated:
+        """One asset for `prompt`; settings as in `--set`, nested names by dictionaries."""
+        return self.generate_many(prompt, seeds=(seed,), **settings)[0]
+
+    def generate_many(
+        self, prompt: str = "", *, seeds: tuple[int, ...], **settings: object
+    ) -> list[Generated]:
+        """One asset for each seed; each is the same as alone."""
+        if isinstance(self._writer, Poet):
+            verse = config.from_dict(VerseOptions, settings, where="settings")
+            texts = self._verses(self._writer, prompt, seeds, verse)
+            return self._described(prompt, seeds, texts, verse)
+        plain = config.from_dict(TextOptions, settings, where="settings")
+        streams = [(seed, "generate") for seed in seeds]
+        drawn = self._writer.draw(prompt, plain.sampling, streams)
+        return self._described(prompt, seeds, [d.prompt + d.text for d in drawn], plain)
+
+    @staticmethod
+    def _verses(
+        poet: Poet, prompt: str, seeds: tuple[int, ...], options: VerseOptions
+    ) -> list[str]:
+        rules = VerseRules(
+            characters=options.characters,
+            rhyme_first=options.rhyme_first,
+            regular_tones=options.regular_tones,
+        )
+        title = script.to_traditional(words_of(prompt)) if prompt.strip() else ""
+        poems = poet.draw(title, rules, options.sampling, [(s, "generate") for s in seeds])
+        texts = ["\n".join(FORMS[options.characters].punctuated(p.lines)) for p in poems]
+        simplified = options.language == "zh-Hans"
+        return [script.to_simplified(text) if simplified else text for text in texts]
+
+    def _described(
+        self,
+        prompt: str,
+        seeds: tuple[int, ...],
+        texts: list[str],
+        options: VerseOptions | TextOptions,
+    ) -> list[Generated]:
+        bundle = self.loaded.manifest["id"]
+        return [
+            Generated(
+                text=text,
+                manifest=Manifest(
+                    kind="asset",
+                    name=prompt[:40] or self.name,
+                    media_type="text/plain",
+                    inputs=(Link(role="bundle", id=bundle),),
+                    facts={
+                        "made_with": self.name,
+                        "prompt": prompt,
+                        "seed": seed,
+                        "settings": config.to_dict(options),
+                        "environment": environment(),
+                    },
+                ),
+            )
+            for seed, text in zip(seeds, texts, strict=True)
+        ]
+
+
+def load_model(name: str) -> Model:
+    """The bundle of that name, or in that folder, ready to generate."""
+    return Model(load(find_bundle(name)))

@@ -1,0 +1,84 @@
+"""What needs no model: verify, settings of the label, the store of this home."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from wenfang import __version__, config
+from wenfang.backends.shelf import list_bundles
+from wenfang.errors import ConfigError, IdentityError
+from wenfang.language import t
+from wenfang.media.fonts import installed
+from wenfang.seal import Identity, LabelSettings, Verdict, own_roots, verify
+from wenfang.store import Store, home
+
+LABEL_SETTINGS = "label.json"
+
+
+def label_settings() -> LabelSettings:
+    """How files are labelled here: `label.json` of the home, if there is one."""
+    path = home() / LABEL_SETTINGS
+    if not path.exists():
+        return LabelSettings()
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ConfigError("{path} is not JSON; correct or delete it", path=path) from None
+    return config.from_dict(LabelSettings, content, where=str(path))
+
+
+def verify_files(paths: Sequence[Path], trust: Sequence[Path] = ()) -> list[Verdict]:
+    """Verdicts on files, folders and zips, trusting our own root and those of `trust` (PEM)."""
+    roots = (*own_roots(home()), *(_read_root(path) for path in trust))
+    return verify(paths, roots)
+
+
+def _read_root(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise IdentityError(
+            "the root certificate {path} cannot be read ({reason}); give a PEM file",
+            path=path,
+            reason=error.strerror,
+        ) from None
+
+
+def identity() -> Identity:
+    """The signing identity of this home, made on first use."""
+    return Identity.open_or_create(home())
+
+
+def store() -> Store:
+    """The store of this home."""
+    return Store.open()
+
+
+def asset_of(name: str, held: Store) -> str:
+    """The full id of an asset: by its id or name, or by a published file that it became."""
+    path = Path(name)
+    statement = path.with_name(path.name + ".wenfang.json") if path.is_file() else None
+    if statement is not None and statement.exists():
+        content = json.loads(statement.read_text("utf-8"))
+        return str(content["statement"]["manifest_sha256"])
+    return held.resolve(name).id
+
+
+def diagnose() -> list[dict[str, Any]]:
+    """What works on this machine and what does not, one finding each."""
+    bundles = list_bundles()
+    fonts = sorted({path.name for path, _ in (*installed("kai"), *installed("serif"))})
+    checks = [
+        (t("version"), True, f"wenfang {__version__}, Python {platform.python_version()}"),
+        (t("torch"), find_spec("torch") is not None, metadata.version("torch")),
+        (t("fonts"), bool(fonts), ", ".join(fonts)),
+        (t("models"), bool(bundles), ", ".join(str(one["name"]) for one in bundles)),
+        (t("home"), True, str(home())),
+    ]
+    return [{"what": what, "good": good, "finding": finding} for what, good, finding in checks]

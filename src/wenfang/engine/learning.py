@@ -1,0 +1,116 @@
+"""Data sets, training and evaluation by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wenfang import config
+from wenfang.backends.shelf import find_bundle
+from wenfang.checkpoint import MANIFEST
+from wenfang.data.dataset import Dataset
+from wenfang.data.named import NAMED, prepare_named
+from wenfang.data.prepare import prepare
+from wenfang.data.request import Event as DataEvent
+from wenfang.data.request import Profile, Source, request_for
+from wenfang.errors import ConfigError, UsageError
+from wenfang.models.load import load
+from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.suite import OnStage, SuiteConfig, evaluate
+from wenfang.recipes.train import TrainRequest, find_dataset, train
+from wenfang.store import home
+from wenfang.trainer import OnEvent
+
+PROFILES: tuple[Profile, ...] = ("english", "chinese", "verse", "none")
+DATA_VARIABLE = "WENFANG_DATA"
+
+
+def prepare_sources(
+    sources: Sequence[str],
+    output: Path,
+    *,
+    profile: str = "english",
+    licence: str = "",
+    text_field: str = "text",
+    settings: tuple[str, ...] = (),
+    data: Path | None = None,
+    on_event: Any = None,
+) -> Dataset:
+    """Files and folders by a profile of rules, or one named source by its own."""
+    if len(sources) == 1 and sources[0] in NAMED and not Path(sources[0]).exists():
+        return prepare_named(sources[0], data or data_root(), output, on_event)
+    chosen = next((one for one in PROFILES if one == profile), None)
+    if chosen is None:
+        raise UsageError(
+            "there is no profile {profile}; there are: {names}",
+            profile=profile,
+            names=", ".join(PROFILES),
+        )
+    given = tuple(
+        Source(path=path, licence=licence) if licence else Source(path=path) for path in sources
+    )
+    request = request_for(chosen, given, str(output), text_field=text_field)
+    return prepare(config.override(request, settings), on_event)
+
+
+def data_root() -> Path | None:
+    """The root of named data sets that WENFANG_DATA names, if it does."""
+    named = os.environ.get(DATA_VARIABLE)
+    return Path(named) if named else None
+
+
+def train_recipe(
+    recipe: str,
+    run: Path | None = None,
+    *,
+    data: Path | None = None,
+    base: str | None = None,
+    settings: tuple[str, ...] = (),
+    resume: bool = False,
+    on_event: OnEvent = lambda event: None,
+    on_stage: OnStage = lambda stage: None,
+) -> Path:
+    """Train a recipe; the run's folder is `runs/<recipe>` of the home unless one is given."""
+    request = TrainRequest(
+        recipe=recipe,
+        run=run or home() / "runs" / Path(recipe).stem,
+        data=data or data_root(),
+        base=find_bundle(base) if base else None,
+        settings=settings,
+        resume=resume,
+    )
+    return train(request, on_event, on_stage)
+
+
+def evaluate_bundle(
+    bundle: str,
+    *,
+    data: Path | None = None,
+    settings: tuple[str, ...] = (),
+    on_stage: OnStage = lambda stage: None,
+) -> dict[str, Any]:
+    """The numbers of a bundle's card, measured again on the data set of its recipe."""
+    run = Path(bundle) / "bundle"
+    folder = run if (run / MANIFEST).is_file() else find_bundle(bundle)
+    loaded = load(folder)
+    suite = config.override(SuiteConfig(), settings)
+    dataset = find_dataset(_source_of(loaded.ancestors), data or data_root(), _cached(folder))
+    return evaluate(loaded, dataset, suite, on_stage)
+
+
+def _cached(folder: Path) -> Path:
+    """Where the data set of an evaluation is kept between two of them."""
+    beside = folder.parent / "dataset"
+    return beside if beside.is_dir() else home() / "datasets" / folder.name
+
+
+def _source_of(ancestors: list[dict[str, Any]]) -> str:
+    for record in ancestors:
+        if record["kind"] == "recipe":
+            return Recipe.from_dict(record["facts"]["recipe"]).data.source
+    raise ConfigError("the bundle's lineage names no recipe; give its data set with --data")
+
+
+__all__ = ["DataEvent", "evaluate_bundle", "prepare_sources", "train_recipe"]

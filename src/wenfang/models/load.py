@@ -1,0 +1,76 @@
+"""From a bundle's folder to a model that can run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from wenfang import config
+from wenfang.checkpoint import LINEAGE, BundleFiles, load_weights, read_bundle
+from wenfang.errors import BundleError
+from wenfang.models import MODELS
+from wenfang.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A model ready to run, in float32 and evaluation mode, with what it came from.
+
+    layout  the name in wenfang.data.layouts by which it was trained
+    """
+
+    folder: Path
+    model: nn.Module
+    tokenizer: Tokenizer | None
+    layout: str
+    manifest: dict[str, Any]
+
+    @property
+    def ancestors(self) -> list[dict[str, Any]]:
+        """Manifests of what it was made from, sources first; they travel in lineage.json."""
+        path = self.folder / LINEAGE
+        found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+        return found
+
+    @property
+    def name(self) -> str:
+        """The bundle's own name."""
+        return str(self.manifest["name"])
+
+
+def load(folder: Path) -> Loaded:
+    """Read, verify and build the bundle in `folder`; raises BundleError that names the fault."""
+    files = read_bundle(folder)
+    model = build_model(files)
+    model.eval()
+    return Loaded(
+        folder=folder,
+        model=model,
+        tokenizer=Tokenizer.from_json(files.tokenizer) if files.tokenizer else None,
+        layout=str(files.config.get("layout", "stream")),
+        manifest=files.manifest,
+    )
+
+
+def build_model(files: BundleFiles) -> nn.Module:
+    """The model that a bundle's config describes, with its weights."""
+    family = files.config.get("family")
+    if family not in MODELS:
+        raise BundleError(
+            "{path} names the unknown family {family}; this version knows {names}",
+            path=files.folder / "config.json",
+            family=family,
+            names=", ".join(MODELS),
+        )
+    cls = MODELS[family]
+    where = str(files.folder / "config.json")
+    settings = config.from_dict(
+        cls.config_class, files.config.get("model", {}), where=where, error=BundleError
+    )
+    model = cls(settings)
+    load_weights(model, files.tensors(), files.folder)
+    return model

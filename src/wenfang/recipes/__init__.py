@@ -1,0 +1,15 @@
+"""Complete training runs as functions; RECIPES is the table of all of them."""
+
+from __future__ import annotations
+
+from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
+from wenfang.recipes.verse import verse
+
+RECIPES = {
+    "verse": verse,
+    "shakespeare-cpu": shakespeare_cpu,
+    "tiny": tiny,
+}
+
+__all__ = ["RECIPES", "Recipe"]

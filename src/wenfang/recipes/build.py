@@ -1,0 +1,189 @@
+"""From a recipe and its data set to everything that a run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.checkpoint import BundleFiles, load_weights
+from wenfang.data.batches import Batches, ExampleBatches, Examples, WindowBatches
+from wenfang.data.dataset import Dataset
+from wenfang.data.layouts import LAYOUTS
+from wenfang.device import noise, set_threads
+from wenfang.errors import ConfigError
+from wenfang.models import MODELS
+from wenfang.models.gpt import GPT
+from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
+from wenfang.recipes.recipe import Recipe
+from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
+from wenfang.trainer import Phase, Task
+
+EVALUATION_ROWS = 128
+
+Evaluate = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A task with the tokenizer that its model speaks."""
+
+    recipe: Recipe
+    task: Task
+    tokenizer: Tokenizer
+
+
+def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> Run:
+    """The run of `recipe` on `dataset`, from fresh weights or from those of bundle `base`."""
+    set_threads(recipe.threads)
+    tokenizer = (
+        Tokenizer.from_json(base.tokenizer)
+        if base and base.tokenizer
+        else _train_tokenizer(recipe, dataset)
+    )
+    recipe = _sized(recipe, tokenizer)
+    model = MODELS[recipe.family](recipe.model)
+    if base:
+        load_weights(model, base.tensors(), base.folder)
+    else:
+        seed = int(noise(recipe.train.seed, "weights").integers(2**62))
+        model.initialise(torch.Generator().manual_seed(seed))
+    if recipe.data.layout == "stream":
+        batches, evaluate = _stream(recipe, dataset, tokenizer)
+    else:
+        batches, evaluate = _conditioned(recipe, dataset, tokenizer)
+    task = Task(
+        model=model,
+        phases=(Phase(objective=NextToken(), optim=recipe.optim),),
+        batches=batches,
+        config=recipe.train,
+        evaluate=evaluate,
+        fingerprint=_fingerprint(recipe, dataset, base),
+    )
+    return Run(recipe=recipe, task=task, tokenizer=tokenizer)
+
+
+def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> str:
+    """What must be equal for a run to be resumed."""
+    content: dict[str, Any] = recipe.to_dict()
+    del content["summary"], content["threads"]
+    for name in ("evaluate_every", "checkpoint_every", "log_every", "keep_checkpoints"):
+        del content["train"][name]
+    origin = base.manifest["payload_sha256"] if base else None
+    return sha256_bytes(canonical_json([content, dataset.manifest.payload_sha256, origin]))
+
+
+def _sized(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+    size = recipe.model.vocabulary_size
+    if size not in (0, tokenizer.size):
+        raise ConfigError(
+            "model.vocabulary_size is {size}, the tokenizer has {found}; leave it at 0",
+            size=size,
+            found=tokenizer.size,
+        )
+    return replace(recipe, model=replace(recipe.model, vocabulary_size=tokenizer.size))
+
+
+def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
+    """Learn the vocabulary from the training part."""
+    config = recipe.tokenizer
+    if recipe.data.layout == "stream":
+        texts = (record["text"] for record in dataset.records("train"))
+        specials: tuple[str, ...] = ()
+    else:
+        layout = LAYOUTS[recipe.data.layout]
+        texts = (text for record in dataset.records("train") for text in layout.texts(record))
+        specials = layout.specials
+    if config.kind == "bytes":
+        return train_bytes(texts, vocabulary_size=config.size, specials=specials)
+    return train_characters(texts, specials=specials, least_count=config.least_count)
+
+
+def stream_tokens(dataset: Dataset, split: str, tokenizer: Tokenizer) -> np.ndarray:
+    """All texts of one part as one (N,) uint32 stream."""
+    ids: list[int] = []
+    for record in dataset.records(split):
+        ids += tokenizer.encode(record["text"])
+    return np.array(ids, dtype=np.uint32)
+
+
+def _stream(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> tuple[Batches, Evaluate]:
+    window = recipe.data.window
+    batches = WindowBatches(
+        tokens=stream_tokens(dataset, "train", tokenizer),
+        window=window,
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed,
+    )
+    valid = stream_tokens(dataset, "valid", tokenizer)
+    return batches, lambda model: {"val_loss": window_loss(model, valid, window)}
+
+
+def window_loss(model: nn.Module, tokens: np.ndarray, window: int) -> float:
+    """Mean NLL in nats a token over the whole of `tokens` (N,), cut in windows side by side."""
+    assert isinstance(model, GPT)
+    count = (len(tokens) - 1) // window
+    if not count:
+        raise ConfigError(
+            "the validation part has {found} tokens, too few for a window of {window}",
+            found=len(tokens),
+            window=window,
+        )
+    starts = np.arange(count) * window
+    rows = tokens[starts[:, None] + np.arange(window + 1)].astype(np.int64)
+    weight = torch.ones(EVALUATION_ROWS, window)
+    total = 0.0
+    for part in torch.split(torch.from_numpy(rows), EVALUATION_ROWS):
+        total += float(negative_log_likelihood(model, part, weight[: len(part)]).sum())
+    return total / (count * window)
+
+
+def conditioned_examples(
+    recipe: Recipe, dataset: Dataset, split: str, tokenizer: Tokenizer
+) -> Examples:
+    """One part of a data set as examples of the recipe's layout."""
+    layout = LAYOUTS[recipe.data.layout]
+    return Examples.build(layout.parts(record, tokenizer) for record in dataset.records(split))
+
+
+def _conditioned(
+    recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer
+) -> tuple[Batches, Evaluate]:
+    batches = ExampleBatches(
+        examples=conditioned_examples(recipe, dataset, "train", tokenizer),
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed,
+        padding=tokenizer.id(PADDING),
+        drop_condition=recipe.data.drop_condition,
+    )
+    valid = conditioned_examples(recipe, dataset, "valid", tokenizer)
+    scored = LAYOUTS[recipe.data.layout].scored(tokenizer)
+    limit = min(recipe.data.validation_examples, len(valid))
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        return {
+            "val_loss": example_loss(model, valid, range(limit), scored, conditioned=False),
+            "val_loss_conditioned": example_loss(
+                model, valid, range(limit), scored, conditioned=True
+            ),
+        }
+
+    return batches, evaluate
+
+
+def example_loss(
+    model: nn.Module, examples: Examples, chosen: range, scored: np.ndarray, *, conditioned: bool
+) -> float:
+    """Mean NLL in nats over the scored tokens of the chosen examples' bodies.
+
+    scored  (V,) bool, the tokens that count
+    """
+    assert isinstance(model, GPT)
+    rows = [examples.sequence(index, conditioned=conditioned) for index in chosen]
+    nats, counts = score(model, rows, scored)
+    return float(nats.sum() / counts.sum())

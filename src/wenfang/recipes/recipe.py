@@ -1,0 +1,70 @@
+"""What a recipe is: a frozen value that says how a bundle is trained, enough to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from wenfang import config
+from wenfang.errors import ConfigError
+from wenfang.models import MODELS, gpt
+from wenfang.optim import OptimConfig
+from wenfang.trainer import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which data set, and how its records become examples.
+
+    layout          "stream" for windows of one text, else a name of wenfang.data.layouts
+    window          tokens predicted at once, for streams
+    drop_condition  share of examples that the model sees without their condition
+    """
+
+    source: str
+    layout: str = "stream"
+    window: int = 64
+    drop_condition: float = 0.0
+    validation_examples: int = 1500
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """Characters, or bytes merged to a vocabulary of `size`."""
+
+    kind: Literal["characters", "bytes"] = "characters"
+    size: int = 1024
+    least_count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A complete run: data, tokenizer, model, optimizer, length."""
+
+    name: str
+    summary: str
+    data: DataConfig
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    family: str = "gpt"
+    model: gpt.Config = gpt.Config()
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+    threads: int = 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as JSON values."""
+        content: dict[str, Any] = config.to_dict(self)
+        return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
+        """Read `to_dict`; raises ConfigError that names what is wrong."""
+        recipe = config.from_dict(cls, content, where="recipe")
+        if recipe.family not in MODELS:
+            raise ConfigError(
+                "recipe.family {family} is unknown; the families are {names}",
+                family=recipe.family,
+                names=", ".join(MODELS),
+            )
+        return recipe

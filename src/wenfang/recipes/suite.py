@@ -1,0 +1,183 @@
+"""Evaluation suites: which numbers tell what a bundle of a layout is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wenfang.backends.poet import Poet
+from wenfang.checks import Material, judge
+from wenfang.data.dataset import Dataset
+from wenfang.data.layouts import LAYOUTS
+from wenfang.data.training_index import TrainingIndex
+from wenfang.errors import ConfigError
+from wenfang.evaluator import (
+    Lines,
+    Quatrain,
+    bits,
+    kneser_ney_bits,
+    quatrain_rates,
+    title_ranking,
+)
+from wenfang.knowledge.verse import FORMS, is_han
+from wenfang.models.gpt import GPT
+from wenfang.models.load import Loaded
+from wenfang.recipes.build import stream_tokens, window_loss
+from wenfang.samplers.tokens import Sampling
+from wenfang.samplers.verse import VerseRules
+
+INDEX = "index.safetensors"
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteConfig:
+    """How much is measured: sampled poems, ranked titles, the order of the baseline."""
+
+    poems: int = 500
+    ranked_titles: int = 200
+    baseline_order: int = 4
+    rounds: int = 4
+    sampling: Sampling = Sampling(temperature=0.9, top_p=0.95, guidance=2.0)
+    shown: int = 12
+
+
+STANDARD = SuiteConfig()
+
+
+def evaluate(
+    loaded: Loaded,
+    dataset: Dataset,
+    config: SuiteConfig = STANDARD,
+    on_stage: OnStage = lambda stage: None,
+) -> dict[str, Any]:
+    """Every number of the suite that fits the bundle's layout, as JSON values."""
+    if loaded.layout == "verse":
+        return _verse(loaded, dataset, config, on_stage)
+    return _stream(loaded, dataset)
+
+
+def _stream(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
+    assert loaded.tokenizer is not None
+    assert isinstance(loaded.model, GPT)
+    split = "test" if dataset.count("test") else "valid"
+    tokens = stream_tokens(dataset, split, loaded.tokenizer)
+    characters = sum(len(record["text"]) for record in dataset.records(split))
+    nats = window_loss(loaded.model, tokens, loaded.model.config.context)
+    return {
+        "split": split,
+        "val_loss_nats_per_token": nats,
+        "bits_per_character": nats / np.log(2) * len(tokens) / characters,
+    }
+
+
+def _verse(
+    loaded: Loaded, dataset: Dataset, config: SuiteConfig, on_stage: OnStage
+) -> dict[str, Any]:
+    poet = Poet(loaded)
+    index = TrainingIndex.load(loaded.folder / INDEX)
+    test = [_quatrain(record) for record in dataset.records("test")]
+    on_stage("likelihood")
+    numbers: dict[str, Any] = {"split": "test", "test_poems": len(test)}
+    numbers |= _likelihood(poet, test)
+    on_stage("baseline")
+    baseline = _baseline(poet, dataset, config.baseline_order)
+    numbers["kneser_ney_order"] = config.baseline_order
+    numbers["kneser_ney_bits_per_character"] = baseline
+    numbers["below_kneser_ney"] = 1 - numbers["bits_per_character"] / baseline
+    on_stage("titles")
+    titled = [poem for poem in test if _usable(poem.title, poet)]
+    numbers["title_first_of_ten"] = title_ranking(poet.nats, titled[: config.ranked_titles])
+    numbers["ranked_titles"] = len(titled[: config.ranked_titles])
+    on_stage("poems")
+    numbers |= _samples(poet, titled, index, config)
+    return numbers
+
+
+def _quatrain(record: dict[str, Any]) -> Quatrain:
+    return Quatrain(title=record["title"], lines=tuple(record["lines"]))
+
+
+def _usable(title: str, poet: Poet) -> bool:
+    """A title that the demands of a brief would let through."""
+    return 2 <= len(title) <= 20 and all(map(is_han, title)) and not poet.unknown(title)
+
+
+def _likelihood(poet: Poet, test: Sequence[Quatrain]) -> dict[str, float]:
+    lines = [poem.lines for poem in test]
+    plain, counts = poet.nats([""] * len(test), lines)
+    titled, _ = poet.nats([poem.title for poem in test], lines)
+    size = np.array([len(poem.lines[0]) for poem in test])
+    return {
+        "bits_per_character": bits(plain, counts),
+        "bits_per_character_with_title": bits(titled, counts),
+        "bits_per_byte": bits(plain, counts) / 3,  # a Han character has 3 bytes in UTF-8
+        **{
+            f"bits_per_character_form_{form}": bits(plain[size == form], counts[size == form])
+            for form in FORMS
+        },
+    }
+
+
+def _baseline(poet: Poet, dataset: Dataset, order: int) -> float:
+    """The n-gram model reads what the GPT reads without a title: form, lines, line breaks."""
+    layout = LAYOUTS["verse"]
+
+    def sequences(split: str) -> list[list[int]]:
+        parts = (layout.parts(record, poet.tokenizer) for record in dataset.records(split))
+        return [opening + body for opening, _, body in parts]
+
+    return kneser_ney_bits(sequences("train"), sequences("test"), poet.scored, order)
+
+
+def _samples(
+    poet: Poet, titled: Sequence[Quatrain], index: TrainingIndex, config: SuiteConfig
+) -> dict[str, Any]:
+    """Seeds 0 .. poems-1 on unseen titles: as first drawn, and drawn again where a check fails."""
+    if not titled:
+        raise ConfigError("the test part has no usable title; prepare another data set")
+    first: list[Lines] = []
+    kept: list[Lines] = []
+    shown = []
+    blocked = 0
+    for seed in range(config.poems):
+        poem = titled[seed % len(titled)]
+        rules = VerseRules(characters=len(poem.lines[0]))
+        for attempt in range(config.rounds):
+            drawn = poet.draw(poem.title, rules, config.sampling, [(seed, "suite", attempt)])
+            lines = drawn[0].lines
+            if attempt == 0:
+                first.append(lines)
+            if _passes(lines, rules, index):
+                kept.append(lines)
+                break
+        else:
+            blocked += 1
+        if seed < config.shown:
+            shown.append({"title": poem.title, "lines": list(kept[-1] if kept else lines)})
+    rates = quatrain_rates(kept, index)
+    raw = quatrain_rates(first, index)
+    return {
+        "poems": len(kept),
+        "poems_blocked": blocked,
+        **rates,
+        **{f"first_draw_{name}": raw[name] for name in FIRST_DRAW},
+        "samples": shown,
+    }
+
+
+FIRST_DRAW = (
+    "form_share",
+    "rhyme_share",
+    "poems_with_copied_line_share",
+    "longest_copy_max_units",
+    "tonal_pattern_mean",
+)
+
+
+def _passes(lines: Lines, rules: VerseRules, index: TrainingIndex) -> bool:
+    form = FORMS[rules.characters]
+    return bool(judge(Material(text="\n".join(lines), form=form, index=index)).verdict)

@@ -1,0 +1,228 @@
+"""Drawing tokens one after another from a causal model.
+
+Every sample has its own stream of randomness and one uniform number a token, so a sample is the
+same alone and in a batch. What shapes the distribution is a chain of logits steps, each a
+function of the logits (B, V) and of the tokens drawn so far (B, t).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from wenfang.device import NoiseStream
+from wenfang.errors import ConfigError
+from wenfang.models.gpt import GPT, Cache
+
+LogitsStep = Callable[[Tensor, Tensor], Tensor]
+OnStep = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How adventurous a draw is. The defaults change nothing about the model's distribution."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    guidance: float = 1.0
+    maximum_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning."""
+        rules = {
+            "temperature": (0 <= self.temperature < math.inf, "0 or more"),
+            "top_k": (self.top_k >= 0, "0 (off) or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "min_p": (0 <= self.min_p < 1, "from 0 to below 1"),
+            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+            "guidance": (math.isfinite(self.guidance), "a finite number"),
+            "maximum_tokens": (self.maximum_tokens > 0, "above 0"),
+        }
+        for name, (valid, range_) in rules.items():
+            if not valid:
+                raise ConfigError(
+                    "sampling.{name} is {value}; it must be {range}",
+                    name=name,
+                    value=getattr(self, name),
+                    range=range_,
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """One sample: its tokens (the stop token left out) and their log-probabilities in nats.
+
+    The log-probabilities are the model's own, before any logits step.
+    """
+
+    tokens: list[int]
+    log_probabilities: list[float]
+    stopped: bool
+
+
+class Predict(Protocol):
+    """The next token's logits: tokens (B, t) that follow what was given before -> (B, V)."""
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits after the last of `tokens`."""
+        ...
+
+
+class CachedPredict:
+    """A GPT with the keys and values of one batch, so that each token is computed once."""
+
+    def __init__(self, model: GPT, batch: int, capacity: int) -> None:
+        self._model = model
+        self._cache: Cache = model.new_cache(batch, capacity)
+
+    @torch.no_grad()
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits after the last of `tokens`."""
+        hidden = self._model.hidden(tokens, self._cache)
+        return self._model.logits(hidden[:, -1])
+
+
+class GuidedPredict:
+    """Classifier-free guidance on logits (Ho & Salimans 2022; Sanchez et al. 2023).
+
+    One predictor has seen the condition, the other has not; both read what is drawn.
+    """
+
+    def __init__(
+        self, conditioned: Predict, plain: Predict, plain_prompt: Tensor, guidance: float
+    ) -> None:
+        self._conditioned, self._plain, self._guidance = conditioned, plain, guidance
+        self._plain_prompt: Tensor | None = plain_prompt
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits moved `guidance` times the way from the plain ones to the conditioned ones."""
+        conditioned = self._conditioned(tokens).log_softmax(-1)
+        plain_tokens = tokens if self._plain_prompt is None else self._plain_prompt
+        self._plain_prompt = None
+        plain = self._plain(plain_tokens).log_softmax(-1)
+        return plain + self._guidance * (conditioned - plain)
+
+
+def sample(
+    predict: Predict,
+    prompt: Tensor,
+    streams: Sequence[NoiseStream],
+    sampling: Sampling,
+    *,
+    steps: Sequence[LogitsStep] = (),
+    stop: frozenset[int] = frozenset(),
+    on_step: OnStep = lambda count: None,
+) -> list[Drawn]:
+    """Draw one continuation a row.
+
+    prompt   (B, P) int64
+    streams  one stream of randomness a row
+    steps    constraints, applied before temperature and truncation
+    stop     tokens that end a sample
+    returns  B samples, each until its stop token or sampling.maximum_tokens
+    """
+    rows = prompt.shape[0]
+    drawn = torch.zeros(rows, 0, dtype=torch.int64)
+    scores: list[list[float]] = [[] for _ in range(rows)]
+    ends = [-1] * rows
+    block = prompt
+    chain = [*steps, *_shape(sampling)]
+    for count in range(sampling.maximum_tokens):
+        raw = predict(block).float()
+        logits = raw
+        for step in chain:
+            logits = step(logits, drawn)
+        # In float32 a draw could round up to 1 and fall past the last token.
+        uniform = torch.tensor([stream.random() for stream in streams], dtype=torch.float64)
+        token = _draw(logits, uniform)
+        own = raw.log_softmax(-1).gather(1, token[:, None])[:, 0].tolist()
+        drawn = torch.cat((drawn, token[:, None]), dim=1)
+        for row, value in enumerate(token.tolist()):
+            if ends[row] < 0:
+                scores[row].append(own[row])
+                if value in stop:
+                    ends[row] = count
+        on_step(count + 1)
+        if min(ends) >= 0:
+            break
+        block = token[:, None]
+    return [
+        _finish(tokens, score, end)
+        for tokens, score, end in zip(drawn.tolist(), scores, ends, strict=True)
+    ]
+
+
+def _finish(tokens: list[int], scores: list[float], end: int) -> Drawn:
+    stopped = end >= 0
+    kept = tokens[:end] if stopped else tokens
+    return Drawn(tokens=kept, log_probabilities=scores[: len(kept)], stopped=stopped)
+
+
+def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Inverse of the cumulative distribution at `uniform`: (B, V), (B,) -> (B,) int64."""
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    target = uniform[:, None] * cumulative[:, -1:]
+    token = torch.searchsorted(cumulative, target, right=True)[:, 0]
+    # Rounding may point one past the last token that has any probability.
+    last = logits.shape[1] - 1 - logits.isfinite().flip(1).int().argmax(1)
+    return torch.minimum(token, last)
+
+
+def _shape(sampling: Sampling) -> list[LogitsStep]:
+    """The logits steps that a Sampling asks for, in their customary order."""
+    steps: list[LogitsStep] = []
+    if sampling.repetition_penalty != 1:
+        steps.append(lambda x, drawn: penalise(x, drawn, sampling.repetition_penalty))
+    if sampling.temperature == 0:
+        return [*steps, lambda x, _: keep_top(x, 1)]
+    if sampling.temperature != 1:
+        steps.append(lambda x, _: x / sampling.temperature)
+    if sampling.top_k:
+        steps.append(lambda x, _: keep_top(x, sampling.top_k))
+    if sampling.top_p < 1:
+        steps.append(lambda x, _: keep_nucleus(x, sampling.top_p))
+    if sampling.min_p:
+        steps.append(lambda x, _: keep_likely(x, sampling.min_p))
+    return steps
+
+
+def penalise(logits: Tensor, drawn: Tensor, penalty: float) -> Tensor:
+    """Divide the logits of drawn tokens by `penalty` (Keskar et al. 2019, arXiv:1909.05858)."""
+    if not drawn.shape[1]:
+        return logits
+    seen = logits.gather(1, drawn)
+    return logits.scatter(1, drawn, torch.where(seen > 0, seen / penalty, seen * penalty))
+
+
+def keep_top(logits: Tensor, count: int) -> Tensor:
+    """Only the `count` likeliest tokens; of equals the first by id."""
+    order = logits.argsort(dim=-1, descending=True, stable=True)
+    return _only(logits, order[:, :count])
+
+
+def keep_nucleus(logits: Tensor, share: float) -> Tensor:
+    """The likeliest tokens that together reach `share` (Holtzman et al. 2020, arXiv:1904.09751)."""
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    probability = ordered.softmax(-1)
+    before = probability.cumsum(-1) - probability
+    cut = ordered.masked_fill(before >= share, -torch.inf)
+    return torch.empty_like(logits).scatter(1, order, cut)
+
+
+def keep_likely(logits: Tensor, share: float) -> Tensor:
+    """Tokens at least `share` as likely as the likeliest (Nguyen et al. 2024, arXiv:2407.01082)."""
+    probability = logits.softmax(-1)
+    floor = share * probability.amax(-1, keepdim=True)
+    return logits.masked_fill(probability < floor, -torch.inf)
+
+
+def _only(logits: Tensor, kept: Tensor) -> Tensor:
+    return torch.full_like(logits, -torch.inf).scatter(1, kept, logits.gather(1, kept))

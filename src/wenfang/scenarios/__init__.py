@@ -1,0 +1,82 @@
+"""How a brief becomes a piece: one function each, and the table of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wenfang.config import from_dict, json_schema, nearest
+from wenfang.errors import BriefError, NotFoundError
+from wenfang.scenarios.piece import Event, Piece, Studio
+from wenfang.scenarios.verse_brief import VerseCardBrief
+from wenfang.scenarios.verse_card import verse_card
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One kind of piece: its brief's dataclass, its function, and a brief to start from."""
+
+    name: str
+    summary: str
+    brief: type
+    run: Callable[[Any, Studio], Piece]
+    example: Mapping[str, Any]
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of its brief."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:wenfang:brief:{self.name}",
+            "title": self.summary,
+            **json_schema(self.brief),
+        }
+
+
+SCENARIOS = {
+    "verse_card": Scenario(
+        name="verse_card",
+        summary="a Chinese quatrain on a card",
+        brief=VerseCardBrief,
+        run=verse_card,
+        example={
+            "scenario": "verse_card",
+            "subject": "春江花月夜",
+            "form": "七言絕句",
+            "language": "zh-Hant",
+            "style": {"paper": "plain"},
+            "signature": "文房",
+            "seed": 7,
+        },
+    ),
+}
+
+
+def find_scenario(name: str) -> Scenario:
+    """A scenario by its name; raises NotFoundError that names the nearest."""
+    if name not in SCENARIOS:
+        raise NotFoundError(
+            "there is no scenario {name}; did you mean {close}? There are: {names}",
+            name=name,
+            close=nearest(name, SCENARIOS) or next(iter(SCENARIOS)),
+            names=", ".join(SCENARIOS),
+        )
+    return SCENARIOS[name]
+
+
+def read_brief(content: object, where: str) -> tuple[Scenario, Any]:
+    """A brief's JSON value as its scenario and its dataclass; raises BriefError at `where`."""
+    if not isinstance(content, Mapping):
+        raise BriefError("{where} is not a JSON object with the fields of a brief", where=where)
+    name = content.get("scenario")
+    if not isinstance(name, str):
+        raise BriefError(
+            "{where}: the field scenario is missing; there are: {names}",
+            where=where,
+            names=", ".join(SCENARIOS),
+        )
+    scenario = find_scenario(name)
+    return scenario, from_dict(scenario.brief, content, where=where, error=BriefError)
+
+
+__all__ = ["SCENARIOS", "Event", "Piece", "Scenario", "Studio", "find_scenario", "read_brief"]

@@ -1,0 +1,102 @@
+"""What a scenario works with, and what it gives back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wenfang import __version__
+from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.config import to_dict
+from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
+from wenfang.store import Link, Manifest, Store
+
+# Part of every step's key: raise it when the same request would be answered differently.
+CODE_VERSION = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Progress of a creation: which step, and how many of how many are done."""
+
+    step: str
+    done: int
+    of: int
+
+
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio:
+    """Where a scenario stores, publishes and signs.
+
+    fresh       make every step again, even if the store has its result
+    commercial  refuse models whose material forbids commercial use
+    model       name or folder of another bundle than the scenario's own
+    """
+
+    store: Store
+    sealer: Sealer
+    output: Path
+    fresh: bool = False
+    commercial: bool = False
+    model: str | None = None
+    on_event: OnEvent = field(default=lambda event: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """The files that answer one brief.
+
+    manifest  of the piece in the store: its inputs are the files' assets
+    facts     what the scenario wants shown (a poem's lines, its checks)
+    """
+
+    name: str
+    text: str
+    files: tuple[SealedFile, ...]
+    manifest: Manifest
+    facts: dict[str, Any]
+
+
+def step_key(step: str, *inputs: object) -> str:
+    """The key by which a step's result is found again."""
+    return sha256_bytes(canonical_json([CODE_VERSION, __version__, step, *inputs]))
+
+
+def piece_key(studio: Studio, brief: object) -> str:
+    """The key of a whole piece."""
+    return step_key("piece", to_dict(brief), studio.model)
+
+
+def is_done(studio: Studio, brief: object) -> bool:
+    """Whether the output folder already holds the finished piece of this brief."""
+    found = studio.store.find(piece_key(studio, brief))
+    return found is not None and all(
+        _sealed_id(studio.output / link.role) == link.id for link in found.inputs
+    )
+
+
+def _sealed_id(path: Path) -> str | None:
+    """The manifest id that the seal of a published file names; None where there is no seal."""
+    statement = path.with_name(path.name + ".wenfang.json")
+    if not (path.exists() and statement.exists()):
+        return None
+    content = json.loads(statement.read_text("utf-8"))
+    return str(content.get("statement", {}).get("manifest_sha256"))
+
+
+def publish(
+    studio: Studio, name: str, payload: Payload, inputs: tuple[Link, ...], facts: dict[str, Any]
+) -> SealedFile:
+    """Seal one file of a piece into the output folder, and keep its payload in the store."""
+    core = Manifest(
+        kind="asset", name=name, media_type=payload.media_type, inputs=inputs, facts=facts
+    )
+    sealed = emit(payload, studio.output / name, Provenance(manifest=core), studio.sealer)
+    studio.store.put(payload.content, sealed.manifest)
+    return sealed

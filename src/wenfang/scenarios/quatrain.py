@@ -1,0 +1,110 @@
+"""Draw quatrains, judge them, draw again where none passes, and keep the best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wenfang import config
+from wenfang.backends.poet import Poem, Poet
+from wenfang.checks import Material, Report, judge
+from wenfang.data.training_index import TrainingIndex
+from wenfang.device import environment
+from wenfang.errors import CheckError
+from wenfang.knowledge import script
+from wenfang.knowledge.verse import FORMS
+from wenfang.samplers.verse import VerseRules
+from wenfang.scenarios.piece import Event, Studio, step_key
+from wenfang.scenarios.verse_brief import VerseCardBrief, words_of
+from wenfang.store import Link, Manifest
+
+INDEX = "index.safetensors"
+# How much the title's grip on a poem counts beside the poem's own likelihood.
+AFFINITY_WEIGHT = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The chosen poem in traditional characters, its checks, and how it was found."""
+
+    poem: Poem
+    report: Report
+    drawn: int
+    passed: int
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Written:
+        """Read what `config.to_dict` wrote."""
+        return config.from_dict(cls, content, where="quatrain")
+
+
+def write(
+    brief: VerseCardBrief, studio: Studio, poet: Poet, made_from: tuple[Link, ...]
+) -> tuple[Written, Manifest]:
+    """The quatrain of a brief, from the store if the same was asked before.
+
+    raises CheckError with the reasons if no draw within the budget passes
+    """
+    request = config.to_dict(brief)
+    asked = {name: request[name] for name in ("subject", "form", "seed", "constraints", "sampling")}
+    bundle = next(link.id for link in made_from if link.role == "bundle")
+    key = step_key("quatrain", bundle, asked)
+    found = None if studio.fresh else studio.store.find(key)
+    if found:
+        return Written.from_dict(json.loads(studio.store.read(found.id))), found
+    written = _draw(brief, studio, poet)
+    manifest = Manifest(
+        kind="asset",
+        name=f"{brief.subject}.quatrain.json",
+        media_type="application/json",
+        inputs=made_from,
+        key=key,
+        facts={"request": asked, "environment": environment()},
+    )
+    payload = json.dumps(config.to_dict(written), ensure_ascii=False).encode()
+    return written, studio.store.put(payload, manifest)
+
+
+def _draw(brief: VerseCardBrief, studio: Studio, poet: Poet) -> Written:
+    asked = brief.constraints
+    title = script.to_traditional(words_of(brief.subject))
+    rules = VerseRules(
+        characters=brief.rules.characters,
+        rhyme_first=asked.rhyme_first,
+        regular_tones=asked.regular_tones,
+        forbidden=asked.avoid + script.to_traditional(asked.avoid),
+    )
+    index = TrainingIndex.load(poet.loaded.folder / INDEX)
+    judged: list[tuple[Poem, Report]] = []
+    for attempt in range(asked.rounds):
+        streams = [(brief.seed, "quatrain", attempt, i) for i in range(asked.candidates)]
+        poems = poet.draw(title, rules, brief.sampling, streams)
+        judged += [(poem, judge(material(poem.lines, index))) for poem in poems]
+        studio.on_event(Event(step="drawn", done=attempt + 1, of=asked.rounds))
+        passing = [(poem, report) for poem, report in judged if report.verdict]
+        if passing:
+            poem, report = max(passing, key=lambda pair: merit(pair[0]))
+            return Written(poem=poem, report=report, drawn=len(judged), passed=len(passing))
+    closest = max(judged, key=lambda pair: merit(pair[0]))[1]
+    raise CheckError(
+        "none of {count} quatrains on {subject} passed every check ({reasons}); "
+        "try another seed or raise constraints.rounds",
+        count=len(judged),
+        subject=brief.subject,
+        reasons=closest.verdict,
+    )
+
+
+def material(lines: tuple[str, ...], index: TrainingIndex) -> Material:
+    """A quatrain as what the checks look at."""
+    form = FORMS[len(lines[0])]
+    return Material(text="\n".join(lines), form=form, index=index)
+
+
+def merit(poem: Poem) -> float:
+    """What drafts are ranked by: likelihood, and how much the title explains, per character."""
+    characters = sum(map(len, poem.lines))
+    likelihood = poem.likelihood_nats_per_character
+    return likelihood + AFFINITY_WEIGHT * poem.affinity_nats / characters

@@ -1,0 +1,112 @@
+"""The brief of `verse_card`: what may be asked, and what is refused before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from wenfang.errors import BriefError
+from wenfang.knowledge import verse
+from wenfang.samplers.tokens import Sampling
+
+SUBJECT_CHARACTERS = 20
+SIGNATURE_CHARACTERS = 12
+FORMS = {"五言絕句": 5, "七言絕句": 7}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerseConstraints:
+    """What the poem must keep to, beyond its form.
+
+    avoid       characters that must not appear
+    candidates  quatrains drawn at once; the best that passes every check is taken
+    rounds      how often to draw again before giving up
+    """
+
+    rhyme_first: bool = False
+    regular_tones: bool = True
+    avoid: str = ""
+    candidates: int = 16
+    rounds: int = 4
+
+    def __post_init__(self) -> None:
+        for name, value, most in (
+            ("candidates", self.candidates, 256),
+            ("rounds", self.rounds, 20),
+        ):
+            if not 1 <= value <= most:
+                raise BriefError(
+                    "constraints.{name} is {value}; give 1 to {most}",
+                    name=name,
+                    value=value,
+                    most=most,
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardLook:
+    """How the card is made: its paper, and whether the lines carry small stops."""
+
+    paper: Literal["plain", "ruled", "dusk"] = "plain"
+    stops: Literal["none", "small", "full"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerseCardBrief:
+    """The brief of `verse_card`."""
+
+    scenario: Literal["verse_card"] = field(
+        default="verse_card", metadata={"doc": "which scenario this brief is for"}
+    )
+    subject: str = field(
+        metadata={"doc": "title or subject words, in traditional or simplified characters"}
+    )
+    form: Literal["五言絕句", "七言絕句"] = field(
+        default="七言絕句", metadata={"doc": "five or seven characters a line"}
+    )
+    language: Literal["zh-Hant", "zh-Hans"] = field(
+        default="zh-Hant", metadata={"doc": "script of everything that is written"}
+    )
+    style: CardLook = CardLook()
+    signature: str = field(default="", metadata={"doc": "name at the foot of the card"})
+    date: str = field(default="", metadata={"doc": "date line of the card, as it shall stand"})
+    seal: str = field(default="文房", metadata={"doc": "up to four characters of the red seal"})
+    seed: int = field(default=0, metadata={"doc": "the same seed gives the same piece"})
+    constraints: VerseConstraints = VerseConstraints()
+    sampling: Sampling = Sampling(temperature=0.9, top_p=0.95, guidance=2.0)
+
+    @property
+    def rules(self) -> verse.Form:
+        """The form of verse that is asked for."""
+        return verse.FORMS[FORMS[self.form]]
+
+    def __post_init__(self) -> None:
+        """Refuse what no card can hold."""
+        for name, text, most in (
+            ("subject", self.subject, SUBJECT_CHARACTERS),
+            ("signature", self.signature, SIGNATURE_CHARACTERS),
+            ("date", self.date, SIGNATURE_CHARACTERS),
+            ("seal", self.seal, 4),
+        ):
+            if len(text) > most:
+                raise BriefError(
+                    "{name} has {count} characters; at most {most} fit",
+                    name=name,
+                    count=len(text),
+                    most=most,
+                )
+        if not words_of(self.subject):
+            raise BriefError("subject is empty; give a title or a few words in Chinese")
+
+
+def words_of(subject: str) -> str:
+    """The subject's characters without spaces and punctuation; BriefError for any but Han."""
+    kept = [c for c in subject if not c.isspace() and c not in "，。、：；！？·《》「」—-,.:;!?"]
+    strange = "".join(dict.fromkeys(c for c in kept if not verse.is_han(c)))
+    if strange:
+        raise BriefError(
+            "subject holds {strange}, which no quatrain of the training set has; "
+            "use Chinese characters",
+            strange=strange[:20],
+        )
+    return "".join(kept)

@@ -1,0 +1,128 @@
+"""A subject becomes a quatrain, typeset on a card: PNG, Markdown, text and a report, all sealed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from wenfang import config
+from wenfang.backends.poet import Poet
+from wenfang.backends.shelf import find_bundle
+from wenfang.compose.typeset import CardStyle, CardText, typeset_card
+from wenfang.device import environment
+from wenfang.knowledge import script
+from wenfang.media.image import encode_png, web_size
+from wenfang.models.load import Loaded, load
+from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish
+from wenfang.scenarios.quatrain import write
+from wenfang.scenarios.report import ReportContent, render_report
+from wenfang.scenarios.rights import require_commercial
+from wenfang.scenarios.verse_brief import VerseCardBrief
+from wenfang.seal import Payload, SealedFile
+from wenfang.store import Link, Manifest
+
+MODEL = "verse"
+PRINT_DPI = 150.0
+
+
+def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
+    """Write, check, typeset and seal; raises CheckError if no draw within the budget passes."""
+    loaded = load(find_bundle(studio.model or MODEL))
+    bundle = adopt(studio, loaded)
+    lineage = studio.store.lineage(bundle.id)
+    if studio.commercial:
+        require_commercial(lineage, loaded.name)
+    made_from = (
+        Link(role="bundle", id=bundle.id),
+        Link(role="brief", id=_keep_brief(brief, studio).id),
+    )
+    studio.on_event(Event(step="write", done=0, of=4))
+    written, poem = write(brief, studio, Poet(loaded), made_from)
+    title = _in_script(brief, brief.subject)
+    lines = tuple(_in_script(brief, line) for line in written.poem.lines)
+    inputs = (*made_from, Link(role="poem", id=poem.id))
+    facts: dict[str, Any] = {
+        "made_with": loaded.name,
+        "seed": brief.seed,
+        "checks": written.report.to_dict(),
+        "environment": environment(),
+    }
+    files: list[SealedFile] = []
+    for name, payload in _payloads(brief, title, lines, studio):
+        files.append(publish(studio, name, payload, inputs, facts))
+    content = ReportContent(
+        brief=config.to_dict(brief),
+        title=title,
+        lines=tuple(brief.rules.punctuated(lines)),
+        written=written,
+        model=bundle,
+        lineage=lineage,
+        files=tuple(files),
+        sealer=studio.sealer,
+    )
+    page = Payload(media_type="text/html", data=render_report(content))
+    files.append(publish(studio, "report.html", page, inputs, facts))
+    studio.on_event(Event(step="done", done=4, of=4))
+    return Piece(
+        name=brief.subject,
+        text="\n".join([title, "", *content.lines]),
+        files=tuple(files),
+        manifest=_keep_piece(brief, studio, files),
+        facts={"lines": list(lines), "checks": facts["checks"]},
+    )
+
+
+def adopt(studio: Studio, loaded: Loaded) -> Manifest:
+    """Put a bundle's manifest, and those of all that it was made from, into the store."""
+    return studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
+
+
+def _keep_brief(brief: VerseCardBrief, studio: Studio) -> Manifest:
+    payload = json.dumps(config.to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
+    manifest = Manifest(kind="brief", name=brief.subject, media_type="application/json")
+    return studio.store.put(payload, manifest)
+
+
+def _keep_piece(brief: VerseCardBrief, studio: Studio, files: list[SealedFile]) -> Manifest:
+    manifest = Manifest(
+        kind="piece",
+        name=brief.subject,
+        media_type="application/x-wenfang-piece",
+        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
+        key=piece_key(studio, brief),
+        facts={"scenario": brief.scenario},
+    )
+    return studio.store.put(None, manifest)
+
+
+def _in_script(brief: VerseCardBrief, text: str) -> str:
+    simplified = brief.language == "zh-Hans"
+    return script.to_simplified(text) if simplified else script.to_traditional(text)
+
+
+def _payloads(
+    brief: VerseCardBrief, title: str, lines: tuple[str, ...], studio: Studio
+) -> list[tuple[str, Payload]]:
+    """Every file of the piece but the report, before its label."""
+    studio.on_event(Event(step="typeset", done=1, of=4))
+    card = typeset_card(
+        CardText(
+            lines=tuple(brief.rules.punctuated(lines)),
+            title=title,
+            signature=brief.signature,
+            date=brief.date,
+            seal=brief.seal,
+        ),
+        CardStyle(paper=brief.style.paper, stops=brief.style.stops, seed=brief.seed),
+    )
+    studio.on_event(Event(step="seal", done=2, of=4))
+    verse = brief.rules.punctuated(lines)
+    signed = [f"—— {brief.signature}"] if brief.signature else []
+    markdown = [f"# {title}", "", "  \n".join(verse), *(["", *signed] if signed else []), ""]
+    plain = [title, "", *verse, *(["", *signed] if signed else []), ""]
+    return [
+        ("card.png", Payload(media_type="image/png", data=encode_png(card, PRINT_DPI))),
+        ("card-web.png", Payload(media_type="image/png", data=encode_png(web_size(card)))),
+        ("poem.md", Payload(media_type="text/markdown", data="\n".join(markdown))),
+        ("poem.txt", Payload(media_type="text/plain", data="\n".join(plain))),
+    ]

@@ -1,0 +1,26 @@
+"""The seal: visible label, metadata label, credential and signed manifest on published files."""
+
+from wenfang.seal.formats import FORMATS
+from wenfang.seal.identity import Identity, own_roots
+from wenfang.seal.label import LabelSettings
+from wenfang.seal.layers import EXIT_CODES, LAYERS, Layer, Verdict, worst
+from wenfang.seal.reader import verify
+from wenfang.seal.writer import Payload, Provenance, SealedFile, Sealer, emit
+
+__all__ = [
+    "EXIT_CODES",
+    "FORMATS",
+    "LAYERS",
+    "Identity",
+    "LabelSettings",
+    "Layer",
+    "Payload",
+    "Provenance",
+    "SealedFile",
+    "Sealer",
+    "Verdict",
+    "emit",
+    "own_roots",
+    "verify",
+    "worst",
+]

@@ -1,0 +1,179 @@
+"""Is a file ours, unchanged and labelled? One finding a layer, one verdict a file.
+
+Nothing here says that something was made by a person: the absence of a label proves nothing.
+A stranger's valid key is "not ours"; only certificates under `trust_roots` are trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wenfang.atomic import sha256_bytes
+from wenfang.language import t
+from wenfang.seal import statement as statements
+from wenfang.seal.credential import Credential, read_credential
+from wenfang.seal.formats import Format, format_of, without
+from wenfang.seal.formats.contract import visible_layer
+from wenfang.seal.inputs import CREDENTIAL, LABEL, STATEMENT, Item, items
+from wenfang.seal.label import label_fault, parse_label, sidecar_json
+from wenfang.seal.layers import Layer, LayerName, Status, Verdict, judge, undecided
+
+
+def verify(paths: Iterable[Path], trust_roots: Sequence[bytes] = ()) -> list[Verdict]:
+    """Examine files, folders and zip archives against root certificates (PEM).
+
+    Give `identity.own_roots(home)` for files made here, and others' roots beside it.
+    raises NotFoundError for a path that does not exist
+    """
+    roots = tuple(trust_roots)
+    found = items(paths)
+    return [one if isinstance(one, Verdict) else examine(one, roots) for one in found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evidence:
+    """What was read of one item, before it is judged."""
+
+    item: Item
+    format: Format | None
+    manifest: statements.Reading
+    credential: Credential
+
+    @property
+    def embedded(self) -> bool:
+        """A trusted credential inside the file, which holds without any sidecar."""
+        inside = self.format is not None and self.format.credential == "embedded"
+        return inside and self.credential.state == "trusted"
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """What the seal says of the file: the signed manifest, else the credential."""
+        return self.manifest.statement or self.credential.claims or {}
+
+
+def examine(item: Item, roots: tuple[bytes, ...]) -> Verdict:
+    """The verdict on one file with its sidecars."""
+    chosen = format_of(item.name)
+    if chosen is None and not item.sidecars:
+        return undecided(item.name, t("a kind of file that nothing here reads"))
+    evidence = _Evidence(
+        item=item,
+        format=chosen,
+        manifest=statements.read(item.sidecars.get(STATEMENT), roots),
+        credential=_credential(item, chosen, roots),
+    )
+    layers = (
+        _visible(evidence),
+        _metadata(evidence),
+        _credential_layer(evidence),
+        _hashes(evidence),
+        _manifest(evidence),
+    )
+    return judge(item.name, layers)
+
+
+def _credential(item: Item, chosen: Format | None, roots: tuple[bytes, ...]) -> Credential:
+    if chosen is not None and chosen.credential == "embedded":
+        return read_credential(item.data, chosen.media_type, None, roots)
+    detached = item.sidecars.get(CREDENTIAL)
+    if detached is None:
+        return Credential(state="absent")
+    return read_credential(item.data, "", detached, roots)
+
+
+def _visible(evidence: _Evidence) -> Layer:
+    if evidence.format is None:
+        return visible_layer("unknown", t("nothing here reads this kind of file"))
+    recorded = evidence.claims.get("visible")
+    known = recorded if isinstance(recorded, Mapping) else None
+    return evidence.format.measure(evidence.item.data, known)
+
+
+def _layer(name: LayerName, status: Status, finding: str, **facts: object) -> Layer:
+    return Layer(name=name, status=status, finding=finding, facts=facts)
+
+
+def _metadata(evidence: _Evidence) -> Layer:
+    """Exactly one label, valid, and the one that was sealed."""
+    sidecar = evidence.item.sidecars.get(LABEL)
+    labels = evidence.format.labels(evidence.item.data) if evidence.format else []
+    if evidence.format is None or evidence.format.write is None:
+        if sidecar is None:
+            return _layer("metadata", "unknown", t("the label's sidecar is not beside the file"))
+        labels = [*labels, parse_label(sidecar.decode("utf-8", "replace"))]
+    if not labels:
+        return _layer("metadata", "unlabelled", t("no metadata label was found"))
+    if len(labels) > 1:
+        several = t("{count} metadata labels; exactly one is asked", count=len(labels))
+        return _layer("metadata", "unlabelled", several)
+    label, expected = labels[0], evidence.claims.get("label")
+    if expected is not None and (label != expected or _edited(sidecar, expected)):
+        return _layer("metadata", "tampered", t("the metadata label is not the one sealed"))
+    if fault := label_fault(label):
+        return _layer("metadata", "unlabelled", fault)
+    maker = label["ContentProducer"] if isinstance(label, dict) else ""
+    finding = t("one metadata label, by {maker}", maker=maker)
+    return _layer("metadata", "good", finding, label=label)
+
+
+def _edited(sidecar: bytes | None, expected: dict[str, str]) -> bool:
+    """True if the label's sidecar says the same in other bytes."""
+    return sidecar is not None and sidecar != sidecar_json(expected)
+
+
+def _credential_layer(evidence: _Evidence) -> Layer:
+    credential, statement = evidence.credential, evidence.manifest.statement
+    texts: dict[str, tuple[Status, str]] = {
+        "trusted": ("good", t("the credential is signed by a trusted key")),
+        "expired": ("unknown", t("the credential's certificate is out of date")),
+        "foreign": ("foreign", t("the credential is signed with a key that is not trusted here")),
+        "tampered": ("tampered", t("the credential does not fit the file or is damaged")),
+        "absent": ("unknown", t("no credential is in the file or beside it")),
+    }
+    status, finding = texts[credential.state]
+    if statement is not None and credential.state != "absent" and status != "tampered":
+        claimed = (credential.claims or {}).get("manifest_sha256")
+        sealed = (statement.get("credential") or {}).get("sha256")
+        sidecar = evidence.item.sidecars.get(CREDENTIAL)
+        if claimed != statement["manifest_sha256"]:
+            status, finding = "tampered", t("the credential is that of another manifest")
+        elif sealed is not None and sidecar is not None and sha256_bytes(sidecar) != sealed:
+            status, finding = "tampered", t("the credential's sidecar was changed")
+    facts = {"made_by": credential.made_by, "codes": list(credential.codes)}
+    return _layer("credential", status, finding, generated=credential.generated, **facts)
+
+
+def _hashes(evidence: _Evidence) -> Layer:
+    """The file's bytes against the statement, and the payload's without the labels put in."""
+    statement = evidence.manifest.statement
+    if statement is None and evidence.credential.state == "trusted":
+        return _layer("hashes", "good", t("the credential covers the file's bytes"))
+    if statement is None:
+        return _layer("hashes", "unknown", t("nothing that is trusted tells the file's hash"))
+    actual = sha256_bytes(evidence.item.data)
+    if actual != statement.get("file_sha256"):
+        finding = t("the file is not the one that was sealed, or was changed since")
+        return _layer("hashes", "tampered", finding, file_sha256=actual)
+    spans = statement.get("inserted")
+    if spans is None:
+        finding = t("the file is the one sealed (its label is drawn: no payload to compare)")
+        return _layer("hashes", "good", finding, file_sha256=actual)
+    try:
+        payload = sha256_bytes(without(evidence.item.data, spans))
+    except (ValueError, TypeError):
+        payload = ""
+    if payload != statement.get("payload_sha256"):
+        finding = t("the text without its labels is not the payload that was sealed")
+        return _layer("hashes", "tampered", finding, payload_sha256=payload)
+    finding = t("file and payload are the ones sealed")
+    return _layer("hashes", "good", finding, file_sha256=actual, payload_sha256=payload)
+
+
+def _manifest(evidence: _Evidence) -> Layer:
+    if evidence.item.sidecars.get(STATEMENT) is None and evidence.embedded:
+        finding = t("not beside the file; the credential inside stands in for it")
+        return _layer("manifest", "good", finding)
+    return evidence.manifest.layer

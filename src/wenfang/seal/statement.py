@@ -1,0 +1,144 @@
+"""FILE.wenfang.json: what a sealed file is, signed with the identity's key.
+
+Order without a circle: the manifest's core is hashed, the credential holds that hash, the file
+gets its final bytes, and only then does the statement name them. The signature covers the
+canonical JSON of `statement`; the file's bytes must also be exactly what `render` gives, so a
+change anywhere in it is seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.language import t
+from wenfang.seal.identity import Identity
+from wenfang.seal.layers import Layer, Status
+
+FORMAT = "wenfang-seal/1"
+MAX_STATEMENT_BYTES = 16 << 20
+
+# A statement's fields, for readers of the file (values are JSON):
+#   manifest            the core: kind, name, inputs, licence, facts, version …
+#   manifest_sha256     its id, which the credential holds too
+#   media_type, payload_sha256 (before labels), file_sha256 (after), file_bytes
+#   inserted            [offset, length] of every label in the bytes, or null where it is drawn
+#   label, visible      the seven fields; words, form and measures of the visible label
+#   credential          {"form": "embedded" | "sidecar", "sha256": of the sidecar or null}
+#   producer, identity, sealed_at, certificate
+
+
+def render(statement: Mapping[str, object], identity: Identity) -> bytes:
+    """The signed manifest's bytes."""
+    signed = {"format": FORMAT, **statement}
+    signature = base64.b64encode(identity.key.sign(canonical_json(signed))).decode()
+    return _text({"format": FORMAT, "statement": signed, "signature": signature})
+
+
+def _text(document: Mapping[str, object]) -> bytes:
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, sort_keys=True)
+    return (text + "\n").encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A signed manifest read back: its layer, and its statement unless it is damaged."""
+
+    layer: Layer
+    statement: Mapping[str, Any] | None = None
+
+
+def _found(status: Status, finding: str, statement: Mapping[str, Any] | None = None) -> Reading:
+    layer = Layer(name="manifest", status=status, finding=finding)
+    return Reading(layer=layer, statement=statement)
+
+
+def read(content: bytes | None, roots: Iterable[bytes]) -> Reading:
+    """Check a signed manifest's bytes: whole, signed, consistent, and by a key under `roots`."""
+    if content is None:
+        return _found("unknown", t("the signed manifest is not beside the file"))
+    try:
+        document = _parse(content)
+    except (ValueError, RecursionError, KeyError, TypeError, InvalidSignature) as error:
+        finding = t("the signed manifest is damaged or was edited ({what})", what=_cause(error))
+        return _found("tampered", finding)
+    if document["format"] != FORMAT:
+        return _found("unknown", t("the signed manifest is of an unknown version"))
+    statement = document["statement"]
+    status, finding = _trust(statement["certificate"].encode(), tuple(roots))
+    return _found(status, finding, statement)
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    """The document if every byte, the signature and the core's hash are right; raises otherwise."""
+    if len(content) > MAX_STATEMENT_BYTES:
+        raise ValueError("size")
+    document: dict[str, Any] = json.loads(content)
+    if _text(document) != content:
+        raise ValueError("form")
+    statement = document["statement"]
+    if document["format"] != statement["format"]:
+        raise ValueError("format")
+    if document["format"] != FORMAT:
+        return document
+    certificate = x509.load_pem_x509_certificate(statement["certificate"].encode())
+    key = certificate.public_key()
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("key")
+    key.verify(_decode(document["signature"]), canonical_json(statement))
+    if sha256_bytes(canonical_json(statement["manifest"])) != statement["manifest_sha256"]:
+        raise ValueError("core")
+    return document
+
+
+def _decode(signature: str) -> bytes:
+    try:
+        return base64.b64decode(signature, validate=True)
+    except binascii.Error:
+        raise InvalidSignature from None
+
+
+def _cause(error: Exception) -> str:
+    return "signature" if isinstance(error, InvalidSignature) else type(error).__name__
+
+
+def _trust(certificate: bytes, roots: tuple[bytes, ...]) -> tuple[Status, str]:
+    """Whether the signer's certificate was issued by one of `roots` and is in date."""
+    signer = x509.load_pem_x509_certificate(certificate)
+    if not any(_issued(signer, root) for root in roots):
+        return "foreign", t("the manifest is signed with a key that is not trusted here")
+    now = datetime.datetime.now(datetime.UTC)
+    if not signer.not_valid_before_utc <= now < signer.not_valid_after_utc:
+        return "unknown", t("the signer's certificate is out of date")
+    return "good", t("the manifest is signed by a trusted key")
+
+
+def _issued(signer: x509.Certificate, root: bytes) -> bool:
+    """True if one of the certificates in the PEM text `root` issued `signer`."""
+    for issuer in x509.load_pem_x509_certificates(root):
+        try:
+            signer.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return signer_usage(signer)
+    return False
+
+
+def signer_usage(certificate: x509.Certificate) -> bool:
+    """True for a certificate that may sign content and may not issue certificates."""
+    try:
+        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return usage.digital_signature and not basic.ca

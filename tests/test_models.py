@@ -1,0 +1,134 @@
+"""One contract over every family of the model table."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wenfang.checkpoint import fill_bundle, load_weights, weights_to_store
+from wenfang.config import from_dict, to_dict
+from wenfang.models import MODELS
+
+VOCABULARY = 23
+FAMILIES = pytest.mark.parametrize("family", sorted(MODELS))
+
+
+def tiny(family: str, **changes: Any) -> Any:
+    """The family's smallest preset, over a small vocabulary."""
+    presets = sys.modules[MODELS[family].__module__].PRESETS
+    return replace(presets["tiny"], vocabulary_size=VOCABULARY, **changes)
+
+
+def awake(family: str, **changes: Any) -> Any:
+    """A model none of whose weights is zero, so that nothing is hidden behind a zero."""
+    model = MODELS[family](tiny(family, **changes))
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0.0 if parameter.ndim > 1 else 1.0, 0.3, generator=generator)
+    return model.eval()
+
+
+def tokens(batch: int = 3, time: int = 11) -> Tensor:
+    return torch.randint(VOCABULARY, (batch, time), generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@FAMILIES
+def test_logits_have_the_shape_of_tokens_and_vocabulary(family: str) -> None:
+    logits = awake(family)(tokens())
+    assert logits.shape == (3, 11, VOCABULARY)
+    assert logits.dtype == torch.float32
+
+
+@FAMILIES
+def test_the_gradient_reaches_every_parameter(family: str) -> None:
+    model = awake(family)
+    logits = model(tokens()[:, :-1])
+    functional.cross_entropy(logits.flatten(0, 1), tokens()[:, 1:].flatten()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert float(parameter.grad.abs().max()) > 0, name
+
+
+@FAMILIES
+def test_a_saved_model_computes_the_same(family: str, tmp_path: Path) -> None:
+    model = awake(family)
+    fill_bundle(tmp_path, to_dict(model.config), weights_to_store(model, torch.float32), None)
+    loaded = MODELS[family](from_dict(MODELS[family].config_class, to_dict(model.config))).eval()
+    from safetensors.torch import load_file
+
+    load_weights(loaded, load_file(tmp_path / "model.safetensors"), tmp_path)
+    assert torch.equal(loaded(tokens()), model(tokens()))
+
+
+@FAMILIES
+def test_a_row_does_not_see_its_neighbours(family: str) -> None:
+    model = awake(family)
+    together = model(tokens())
+    alone = torch.cat([model(row[None]) for row in tokens()])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+@FAMILIES
+def test_no_position_sees_a_later_one(family: str) -> None:
+    model = awake(family)
+    other = tokens().clone()
+    other[:, 6:] = (other[:, 6:] + 1) % VOCABULARY
+    before, after = model(tokens()), model(other)
+    assert torch.equal(before[:, :6], after[:, :6])
+    assert (before[:, 6:] - after[:, 6:]).abs().amax(-1).min() > 1e-4
+
+
+@FAMILIES
+def test_the_first_loss_of_an_untied_head_is_that_of_a_uniform_guess(family: str) -> None:
+    model = MODELS[family](tiny(family, tied_head=False))
+    model.initialise(torch.Generator().manual_seed(0))
+    loss = functional.cross_entropy(model(tokens()).flatten(0, 1), tokens().flatten())
+    assert float(loss) == pytest.approx(math.log(VOCABULARY), abs=1e-6)
+
+
+@FAMILIES
+def test_initial_weights_are_a_function_of_the_seed(family: str) -> None:
+    def initial(seed: int) -> dict[str, Tensor]:
+        model: nn.Module = MODELS[family](tiny(family))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(torch.nan)  # what initialise leaves out shows
+        model.initialise(torch.Generator().manual_seed(seed))  # type: ignore[operator]
+        return dict(model.named_parameters())
+
+    first, again, other = initial(0), initial(0), initial(1)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert all(bool(weight.isfinite().all()) for weight in first.values())
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@FAMILIES
+def test_a_model_learns_two_sequences_by_heart(family: str) -> None:
+    model = MODELS[family](tiny(family))
+    model.initialise(torch.Generator().manual_seed(0))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    data = tokens(2, 9)
+    for _ in range(60):
+        loss = functional.cross_entropy(model(data[:, :-1]).flatten(0, 1), data[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert float(loss) < 0.3
