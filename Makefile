@@ -30,8 +30,11 @@ check: setup  ## style, types, floors, documentation
 test: setup  ## all tests; those that need the research data skip unless WENFANG_DATA is set
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS)
 
-bench: setup  ## speed beside transformers, and the full counts of what CI tests in part
-	$(BIN)/python -m benchmarks
+bench: setup  ## speed beside transformers; with WENFANG_DATA also the rhyme checker
+	$(BIN)/python benchmarks/speed.py
+	@if [ -n "$$WENFANG_DATA" ]; then \
+	  $(BIN)/python benchmarks/rhyme_checker.py --data "$$WENFANG_DATA"; \
+	else echo "rhyme_checker.py skipped: set WENFANG_DATA to the root of the research data"; fi
 
 docs: setup  ## the documentation, into site/
 	$(BIN)/python tools/reference.py

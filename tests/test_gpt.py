@@ -130,7 +130,7 @@ def test_cached_decode_equals_full_forward(kv_heads: int, blocks: list[int]) -> 
     cache = model.new_cache(3, 17)
     with torch.no_grad():
         full = model(tokens())
-        parts = [model(block, cache) for block in tokens().split(blocks, dim=1)]
+        parts = [model(block, cache) for block in torch.split(tokens(), blocks, dim=1)]
     assert cache.length == 17
     assert torch.allclose(torch.cat(parts, dim=1), full, atol=1e-5)
 

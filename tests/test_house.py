@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -215,7 +216,14 @@ def test_the_public_names_are_these() -> None:
     assert [name for name in wenfang.__all__ if not hasattr(wenfang, name)] == []
 
 
-PUBLIC_NAMES: tuple[str, ...] = ()
+PUBLIC_NAMES = ("__version__", "create", "load", "train", "verify")
+
+
+def test_the_version_is_told_once() -> None:
+    import wenfang
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert wenfang.__version__ == project["version"]
 
 
 def tracked() -> list[Path]:
@@ -292,9 +300,23 @@ def test_constraints_hold_every_package_that_is_asked_for() -> None:
     assert names - set(pins()) == set()
 
 
-def test_types_catalogues_and_licences_ship() -> None:
-    for name in ("py.typed", "locale/zh.json"):
-        assert (PACKAGE / name).is_file()
+@pytest.mark.slow
+def test_the_wheel_holds_the_whole_package_and_its_licences(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    shipped = set(zipfile.ZipFile(wheel).namelist())
+    ours = {path.relative_to(ROOT / "src").as_posix() for path in tracked() if ours_to_ship(path)}
+    assert {"wenfang/py.typed", "wenfang/locale/zh.json", "wenfang/cli/__init__.py"} <= ours
+    assert ours - shipped == set()
+    assert {name.rpartition("/")[2] for name in shipped} >= {"LICENSE", "NOTICE"}
+
+
+def ours_to_ship(path: Path) -> bool:
+    return PACKAGE in path.parents and path.is_file() and "__pycache__" not in path.parts
+
+
+def test_what_a_reader_looks_for_is_there() -> None:
     for name in ("LICENSE", "NOTICE", "README.md", "README.zh-CN.md", "CHANGELOG.md"):
         assert (ROOT / name).is_file()
     assert "Apache License" in (ROOT / "LICENSE").read_text("utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -61,7 +62,8 @@ def test_logits_have_the_shape_of_tokens_and_vocabulary(family: str) -> None:
 def test_the_gradient_reaches_every_parameter(family: str) -> None:
     model = awake(family)
     logits = model(tokens()[:, :-1])
-    functional.cross_entropy(logits.flatten(0, 1), tokens()[:, 1:].flatten()).backward()
+    loss = functional.cross_entropy(logits.flatten(0, 1), tokens()[:, 1:].flatten())
+    loss.backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().max()) > 0, name
@@ -72,8 +74,6 @@ def test_a_saved_model_computes_the_same(family: str, tmp_path: Path) -> None:
     model = awake(family)
     fill_bundle(tmp_path, to_dict(model.config), weights_to_store(model, torch.float32), None)
     loaded = MODELS[family](from_dict(MODELS[family].config_class, to_dict(model.config))).eval()
-    from safetensors.torch import load_file
-
     load_weights(loaded, load_file(tmp_path / "model.safetensors"), tmp_path)
     assert torch.equal(loaded(tokens()), model(tokens()))
 
@@ -101,7 +101,7 @@ def test_the_first_loss_of_an_untied_head_is_that_of_a_uniform_guess(family: str
     model = MODELS[family](tiny(family, tied_head=False))
     model.initialise(torch.Generator().manual_seed(0))
     loss = functional.cross_entropy(model(tokens()).flatten(0, 1), tokens().flatten())
-    assert float(loss) == pytest.approx(math.log(VOCABULARY), abs=1e-6)
+    assert loss.item() == pytest.approx(math.log(VOCABULARY), abs=1e-6)
 
 
 @FAMILIES
@@ -131,4 +131,4 @@ def test_a_model_learns_two_sequences_by_heart(family: str) -> None:
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert float(loss) < 0.3
+    assert loss.item() < 0.3

@@ -64,7 +64,8 @@ def _option(option: Any) -> str:
     names = ", ".join([*option.opts, *option.secondary_opts])
     if option.is_flag:
         return names
-    return f"{names} {option.metavar or option.type.name.upper()}"
+    longest = max(option.opts, key=len).strip("-")
+    return f"{names} {option.metavar or longest.upper()}"
 
 
 def _plain(text: str | None) -> str:

@@ -13,14 +13,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from wenfang.version import __version__
 
 if TYPE_CHECKING:
     from wenfang.engine.creating import Made
     from wenfang.engine.generating import Model
     from wenfang.seal import Verdict
 
-__all__ = ["create", "load", "train", "verify"]
+__all__ = ["__version__", "create", "load", "train", "verify"]
 
 
 def load(name: str) -> Model:

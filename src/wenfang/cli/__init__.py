@@ -18,12 +18,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from typer import exceptions
 
     from wenfang.cli.app import app
+    from wenfang.cli.help import restated
 
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=argv, prog_name="wenfang", standalone_mode=False)
     except exceptions.TyperException as error:
-        code = _fail(UsageError("{reason}; see wenfang --help", reason=_reason(error)), argv)
+        reason = restated(_reason(error))
+        code = _fail(UsageError("{reason}; see wenfang --help", reason=reason), argv)
     except exceptions.Abort:
         code = INTERRUPTED
     except WenfangError as error:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import typer
 
-from wenfang import __version__
 from wenfang.cli import keep, learn, make
+from wenfang.cli.help import Command, Group
 from wenfang.language import t
+from wenfang.version import __version__
 
 app = typer.Typer(
+    cls=Group,
     help=t("The scholar's studio for AI-generated content: train, generate, check, label, prove."),
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -48,11 +50,11 @@ def _add(to: typer.Typer, commands: dict[str, Callable[..., int]]) -> None:
     """Register functions; a function's docstring is its help."""
     for name, function in commands.items():
         text = t(function.__doc__ or "")
-        to.command(name, help=text, short_help=text)(function)
+        to.command(name, cls=Command, help=text, short_help=text)(function)
 
 
 _add(app, {**make.COMMANDS, **learn.COMMANDS, **keep.COMMANDS})
 for _name, (_help, _commands) in GROUPS.items():
-    _group = typer.Typer(help=_help, no_args_is_help=True, rich_markup_mode=None)
+    _group = typer.Typer(cls=Group, help=_help, no_args_is_help=True, rich_markup_mode=None)
     _add(_group, _commands)
     app.add_typer(_group, name=_name)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from wenfang import __version__
 from wenfang.atomic import canonical_json, sha256_bytes, sha256_file
 from wenfang.config import to_dict
 from wenfang.data.lines import SourceFile
@@ -17,6 +16,7 @@ from wenfang.data.request import UNKNOWN_LICENCE, Event, PrepareRequest, Source
 from wenfang.data.sources import files_of
 from wenfang.errors import DataError
 from wenfang.store import Link, Manifest
+from wenfang.version import __version__
 
 FORMAT = 1  # part of a data set's key: raise it when the same request would give other bytes
 PLACES = ("sources", "output", "fresh", "evaluation")  # settings that their content stands for

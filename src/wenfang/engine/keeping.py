@@ -10,13 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from wenfang import __version__, config
+from wenfang import config
 from wenfang.backends.shelf import list_bundles
 from wenfang.errors import ConfigError, IdentityError
 from wenfang.language import t
 from wenfang.media.fonts import installed
 from wenfang.seal import Identity, LabelSettings, Verdict, own_roots, verify
 from wenfang.store import Store, home
+from wenfang.version import __version__
 
 LABEL_SETTINGS = "label.json"
 

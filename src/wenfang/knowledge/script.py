@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias, cast
 Script: TypeAlias = Literal["simplified", "traditional", "mixed", "either"]
 
 # The forms that OpenCC or modern standards write, each before the form that the poems (Tang and
-# Song quatrains, training authors) use more often for the same word.
+# Song quatrains) use more often for the same word.
 _VARIANT_PAIRS = (
     "卻却黃黄峯峰帶带臥卧顏顔個箇腳脚遙遥搖摇強强攜携溼濕佔占飢饑荊荆瑤瑶鉤鈎麼麽袞衮樑梁棱稜鳧鳬"
     "菸烟慾欲灩灧虯虬拼拚奸姦脣唇兇凶揹背澂澄麪麵蘊藴鐫鎸佈布殼殻廈厦錘鎚罵駡屍尸慼戚諮咨檯臺奼姹"
@@ -22,6 +22,8 @@ _VARIANT_PAIRS = (
     "為爲裡裏眾衆群羣"
 )
 VARIANTS = dict(zip(_VARIANT_PAIRS[::2], _VARIANT_PAIRS[1::2], strict=True))
+# The other way round: how today's standards write a form of the poems.
+STANDARD_FORMS = {poems: standard for standard, poems in VARIANTS.items()}
 # What a lone character nearly always is in verse, where OpenCC takes another word: 系舟, 征.
 VERSE_READINGS = {"系": "繫", "徵": "征"}
 # Simplified forms that were traditional characters of their own: no evidence of a script.

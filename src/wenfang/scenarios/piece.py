@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wenfang import __version__
 from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.config import to_dict
 from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
 from wenfang.store import Link, Manifest, Store
+from wenfang.version import __version__
 
 # Part of every step's key: raise it when the same request would be answered differently.
 CODE_VERSION = "1"

@@ -136,7 +136,7 @@ def _making(content: ReportContent) -> str:
         (t("model id"), content.model.id),
         (t("seed"), str(content.brief.get("seed", ""))),
         (
-            t("likelihood"),
+            t("log-likelihood"),
             t(
                 "{nats} nats a character given the title; the title explains {affinity} nats",
                 nats=f"{poem.likelihood_nats_per_character:.2f}",
@@ -172,7 +172,11 @@ def _files(files: tuple[SealedFile, ...]) -> str:
 def _signing(content: ReportContent) -> str:
     notes = list(dict.fromkeys(note for file in content.files for note in file.notes))
     label = content.files[0].label
-    shown = [f"<li>{escape(note)}</li>" for note in notes]
+    signer = escape(str(content.sealer.identity.show()["signer_sha256"]))
+    shown = [
+        f"<li>{escape(t('signing identity'))}: <code>{signer}</code></li>",
+        *(f"<li>{escape(note)}</li>" for note in notes),
+    ]
     command = t("Check the files with: wenfang verify FOLDER")
     return (
         f"<ul>{''.join(shown)}</ul>\n{_pre(json.dumps({'AIGC': label}, indent=2))}\n"

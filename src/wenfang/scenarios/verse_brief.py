@@ -45,10 +45,11 @@ class VerseConstraints:
 
 @dataclass(frozen=True, kw_only=True)
 class CardLook:
-    """How the card is made: its paper, and whether the lines carry small stops."""
+    """How the card is made: its paper, its stops, and the language of the label drawn on it."""
 
     paper: Literal["plain", "ruled", "dusk"] = "plain"
     stops: Literal["none", "small", "full"] = "none"
+    label: Literal["zh", "en", "both"] = "zh"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from wenfang import config
@@ -11,6 +12,7 @@ from wenfang.backends.shelf import find_bundle
 from wenfang.compose.typeset import CardStyle, CardText, typeset_card
 from wenfang.device import environment
 from wenfang.knowledge import script
+from wenfang.media.fonts import covers, installed
 from wenfang.media.image import encode_png, web_size
 from wenfang.models.load import Loaded, load
 from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish
@@ -48,8 +50,10 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
         "environment": environment(),
     }
     files: list[SealedFile] = []
+    label = replace(studio.sealer.label, language=brief.style.label)
+    lettered = replace(studio, sealer=replace(studio.sealer, label=label))
     for name, payload in _payloads(brief, title, lines, studio):
-        files.append(publish(studio, name, payload, inputs, facts))
+        files.append(publish(lettered, name, payload, inputs, facts))
     content = ReportContent(
         brief=config.to_dict(brief),
         title=title,
@@ -100,6 +104,21 @@ def _in_script(brief: VerseCardBrief, text: str) -> str:
     return script.to_simplified(text) if simplified else script.to_traditional(text)
 
 
+def _set_in_kai(text: str) -> str:
+    """`text` with today's form of a character where the brush face has only that one (顔 顏)."""
+    faces = installed("kai")
+    if not faces:
+        return text
+    path, face = faces[0]
+
+    def form(character: str) -> str:
+        other = script.STANDARD_FORMS.get(character, character)
+        lacking = not covers(path, face.index, character)
+        return other if lacking and covers(path, face.index, other) else character
+
+    return "".join(map(form, text))
+
+
 def _payloads(
     brief: VerseCardBrief, title: str, lines: tuple[str, ...], studio: Studio
 ) -> list[tuple[str, Payload]]:
@@ -107,8 +126,8 @@ def _payloads(
     studio.on_event(Event(step="typeset", done=1, of=4))
     card = typeset_card(
         CardText(
-            lines=tuple(brief.rules.punctuated(lines)),
-            title=title,
+            lines=tuple(map(_set_in_kai, brief.rules.punctuated(lines))),
+            title=_set_in_kai(title),
             signature=brief.signature,
             date=brief.date,
             seal=brief.seal,

@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from wenfang import __version__
 from wenfang.atomic import canonical_json, sha256_bytes, write_json
 from wenfang.config import ErrorClass, from_dict, to_dict
 from wenfang.errors import StoreError
+from wenfang.version import __version__
 
 KINDS = ("source", "dataset", "recipe", "bundle", "brief", "asset", "report", "piece")
 
