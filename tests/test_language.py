@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import json
 import string
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,35 +14,90 @@ from pathlib import Path
 import pytest
 
 import wenfang
-from wenfang import errors
 from wenfang.language import catalogue, language, t
 
 SOURCE = Path(wenfang.__file__).parent
-ERRORS = {
-    name
-    for name, value in vars(errors).items()
-    if isinstance(value, type) and issubclass(value, errors.WenfangError)
-}
-# Functions that raise an error class given to them call it by this name.
-RAISERS = {*ERRORS, "error", "t"}
+# Where a call keeps its template: functions that raise an error class given to them call it
+# `error`; a check's observation is kept as template and values, like an error.
+TEMPLATE_AT = {"t": 0, "error": 0, "Evidence": 0, "not_measured": 3}
 
 
-def templates(tree: ast.AST) -> Iterator[str]:
-    """Literal first arguments of every call of `t` and of an error class."""
+Values = dict[str, list[ast.expr]]
+
+
+def templates(tree: ast.Module) -> Iterator[str]:
+    """Every text that is looked up in the catalogue: templates, commands' help, summaries."""
+    values: Values = {}
+    for name, value in assignments(tree):
+        values.setdefault(name, []).append(value)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args:
-            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            if name in RAISERS:
-                yield from literals(node.args[0])
+        if not isinstance(node, ast.Call):
+            continue
+        place = template_at(called(node))
+        if len(node.args) > place:
+            yield from literals(node.args[place], values)
+        for keyword in node.keywords:
+            if keyword.arg == "summary":
+                yield from literals(keyword.value, values)
+    yield from command_help(tree, values)
 
 
-def literals(node: ast.expr) -> Iterator[str]:
-    """The texts that an expression can be: a constant, or either side of a condition."""
+def called(node: ast.AST) -> str:
+    """The last name of what is called; empty where nothing is."""
+    function = getattr(node, "func", None)
+    return getattr(function, "id", getattr(function, "attr", ""))
+
+
+def template_at(name: str) -> int:
+    """Which argument of a call of `name` is a template; beyond the last where none is."""
+    own_error = name.endswith("Error") and not hasattr(builtins, name)
+    return 0 if own_error else TEMPLATE_AT.get(name, sys.maxsize)
+
+
+def assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Names that are given values or run through them, and those values."""
+    for node in ast.walk(tree):
+        target, value = None, None
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        elif isinstance(node, ast.AnnAssign):
+            target, value = node.target, node.value
+        elif isinstance(node, ast.For | ast.comprehension):
+            target, value = node.target, node.iter
+        if isinstance(target, ast.Name) and value is not None:
+            yield target.id, value
+
+
+def literals(node: ast.expr, values: Values) -> Iterator[str]:
+    """The texts that an expression can be: a constant, a name of some, either side of a choice."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
-        yield from literals(node.body)
-        yield from literals(node.orelse)
+        yield from literals(node.body, values)
+        yield from literals(node.orelse, values)
+    elif isinstance(node, ast.Tuple):
+        for one in node.elts:
+            yield from literals(one, values)
+    elif isinstance(node, ast.Name) and node.id in values:
+        others = {name: found for name, found in values.items() if name != node.id}
+        for one in values[node.id]:
+            yield from literals(one, others)
+
+
+def command_help(tree: ast.Module, values: Values) -> Iterator[str]:
+    """Docstrings of the functions in a table of commands; they are the commands' help."""
+    commands = {
+        one.id
+        for name, tables in values.items()
+        if name.endswith("COMMANDS")
+        for table in tables
+        if isinstance(table, ast.Dict)
+        for one in table.values
+        if isinstance(one, ast.Name)
+    }
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name in commands:
+            yield ast.get_docstring(node, clean=False) or ""
 
 
 @cache
@@ -65,14 +122,24 @@ def missing() -> dict[str, str]:
 
 
 def test_the_scan_finds_what_it_is_meant_to_find() -> None:
-    code = """
+    code = '''
+NONE = "six"
+MANY = ("seven", "eight")
+def command():
+    """Nine."""
+    recipe(name="no", summary="ten")
+COMMANDS: dict = {"command": command}
 def f(error):
     raise DataError("one {a}", a=1)
     raise errors.StoppedError("two" if f else "three")
     raise error("four")
-    print(t("five"), other("six"))
-"""
-    assert list(templates(ast.parse(code))) == ["one {a}", "two", "three", "four", "five"]
+    print(t("five"), other("no"), t(NONE), not_measured("no", "1", 0.0, NONE))
+    for template in MANY:
+        Evidence(template, {})
+'''
+    assert set(templates(ast.parse(code))) == {
+        *("one {a}", "two", "three", "four", "five", "six", "seven", "eight", "Nine.", "ten")
+    }
     assert "{path} is damaged; delete it to resume from the state before" in all_templates()
 
 
@@ -100,12 +167,11 @@ def test_a_message_never_formats_before_it_is_looked_up() -> None:
     formatted = []
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            name = getattr(getattr(node, "func", None), "id", "")
+            place = template_at(called(node))
             if (
                 isinstance(node, ast.Call)
-                and name in RAISERS
-                and node.args
-                and isinstance(node.args[0], ast.JoinedStr | ast.BinOp)
+                and len(node.args) > place
+                and isinstance(node.args[place], ast.JoinedStr | ast.BinOp)
             ):
                 formatted.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
     assert not formatted

@@ -18,7 +18,7 @@ from wenfang.cli.show import width
 from wenfang.errors import UsageError
 from wenfang.language import t
 
-# What typer and, for values, pydantic say; the narrower template stands before the wider.
+# What typer and, of values, pydantic say; the narrower template stands before the wider.
 SAID = (
     "Missing argument {name}",
     "Missing option {name}",
@@ -37,6 +37,9 @@ SAID = (
     "Input should be a valid number, unable to parse string as a number",
     "Input should be greater than or equal to {least}",
     "Input should be less than or equal to {most}",
+    "Show this message and exit.",
+    "[OPTIONS]",
+    "COMMAND [ARGS]...",
 )
 NAMES_COLUMNS_MAX = 30
 INDENT = "  "
@@ -48,7 +51,7 @@ _PIECES = re.compile(rf"\s+|[{_OPENINGS}]*(?:[^\s{_WIDE}]+|[{_WIDE}])[{_STOPS}]*
 
 
 def restated(message: str) -> str:
-    """A usage error of typer in the reader's language; one that is not known stays as it is."""
+    """What typer says, in the reader's language; what is not in SAID stays as it is."""
     for template in SAID:
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(template))
         if found := re.fullmatch(pattern, message, re.DOTALL):
@@ -81,7 +84,7 @@ def page(command: Any, context: Any) -> str:
         for name, one in getattr(command, "commands", {}).items()
         if not one.hidden
     ]
-    about = [INDENT + line for line in wrapped(t(command.help or ""), columns - len(INDENT))]
+    about = [INDENT + line for line in wrapped(command.help or "", columns - len(INDENT))]
     blocks = [
         _usage(command, context, columns),
         about,
@@ -93,7 +96,7 @@ def page(command: Any, context: Any) -> str:
 
 
 def _usage(command: Any, context: Any, columns: int) -> list[str]:
-    pieces = " ".join(map(t, command.collect_usage_pieces(context)))
+    pieces = " ".join(map(restated, command.collect_usage_pieces(context)))
     head = f"{t('Usage:')} {context.command_path} "
     lines = wrapped(pieces, columns - width(head))
     return [head + lines[0], *(" " * width(head) + line for line in lines[1:])]
@@ -121,8 +124,8 @@ def _described(text: str) -> str:
     """A parameter's help; typer adds its facts in brackets: [required], [default: 1; 1<=x<=9]."""
     about, bracket, facts = text.rpartition("  [")
     if not bracket or not facts.endswith("]"):
-        return t(text)
-    return f"{t(about)}{bracket}{'; '.join(_facts(facts[:-1].split('; ')))}]"
+        return restated(text)
+    return f"{about}{bracket}{'; '.join(_facts(facts[:-1].split('; ')))}]"
 
 
 def _facts(facts: Iterable[str]) -> Iterator[str]:

@@ -59,6 +59,8 @@ class Bar:
 
     def update(self, name: str, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` of the step `name` are finished."""
+        if not total:
+            return
         if self._progress:
             if self._task is None or name != self._name:
                 if self._task is not None:

@@ -24,7 +24,7 @@ def shakespeare_cpu() -> Recipe:
             layers=4,
             heads=4,
             kv_heads=4,
-            hidden_width=336,
+            hidden_width=332,
             context=64,
             tied_head=False,
         ),
