@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import json
+import re
 import string
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 
 import wenfang
+from wenfang.cli import main
+from wenfang.cli.help import SAID, restated, wrapped
+from wenfang.cli.show import width
 from wenfang.language import catalogue, language, t
 
 SOURCE = Path(wenfang.__file__).parent
@@ -195,6 +199,39 @@ def test_a_message_is_shown_in_the_chosen_language(monkeypatch: pytest.MonkeyPat
     assert t("not in any catalogue {x}", x=1) == "not in any catalogue 1"
     monkeypatch.setenv("WENFANG_LANG", "en")
     assert t("{path} is empty", path="a.txt") == "a.txt is empty"
+
+
+@pytest.mark.parametrize("template", SAID)
+def test_a_usage_error_of_typer_is_said_again_in_chinese(
+    monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    values = {name: f"<{name}>" for name in named_fields(template)}
+    monkeypatch.setenv("WENFANG_LANG", "zh")
+    said = restated(template.format(**values))
+    assert said == catalogue("zh")[template].format(**values)
+    assert said != template.format(**values)
+    assert restated("a word of some later typer") == "a word of some later typer"
+
+
+def test_typer_still_says_what_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its words, if it changed them, would stay English without a fault."""
+    monkeypatch.setenv("WENFANG_LANG", "zh")
+    for line in ("crate", "create", "create --nothing x", "generate x -n 0", "recipes extra"):
+        with pytest.raises(SystemExit):
+            main(line.split())
+        latin = re.sub("wenfang( --help)?|'.*?'|--nothing|extra", "", capsys.readouterr().err)
+        assert not re.search("[A-Za-z]", latin), latin
+
+
+@pytest.mark.parametrize("columns", [10, 11, 24])
+def test_chinese_help_keeps_its_columns_and_breaks_before_no_stop(columns: int) -> None:
+    text = "将材料清洗、去重、筛选（依规则），划分为 train、valid 与 test。"
+    lines = wrapped(text, columns)
+    assert max(map(width, lines)) <= columns
+    assert not [line for line in lines if line[0] in "、，。）" or line[-1] == "（"]
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 if __name__ == "__main__":

@@ -161,6 +161,7 @@ def fill_bundle(
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     if tokenizer is not None:
         write_text(folder / TOKENIZER, tokenizer)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it private
     return file_hashes(folder)
 
 

@@ -117,6 +117,8 @@ def nested(settings: Iterable[str], *, error: ErrorClass = ConfigError) -> dict[
         *outer, last = path.strip().split(".")
         for name in outer:
             place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise error("{where} has no fields to set", where=name)
         place[last] = parse(text.strip())
     return content
 

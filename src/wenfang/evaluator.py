@@ -39,17 +39,20 @@ def kneser_ney_bits(
     test: Sequence[Sequence[int]],
     scored: np.ndarray,
     order: int,
-) -> float:
-    """Bits a scored token of a modified Kneser-Ney model on `test`.
+) -> tuple[float, float]:
+    """Bits a scored token of a modified Kneser-Ney model on `test`: plain, and told the layout.
 
-    scored  (V,) bool. Tokens outside it are layout; the baseline is told where they stand, so
-            that it loses nothing by not counting line lengths.
+    scored  (V,) bool. Tokens outside it are layout. The second number scores every other token as
+            if layout could not have stood in its place.
     """
     model = KneserNey.fit(train, len(scored), order)
-    barred = np.flatnonzero(~scored).tolist()
-    nats = -model.log_probabilities_of(test, barred)
     counted = scored[np.concatenate([np.asarray(sequence) for sequence in test])]
-    return float(nats[counted].sum() / counted.sum() / math.log(2))
+
+    def mean_bits(barred: list[int]) -> float:
+        nats = -model.log_probabilities_of(test, barred)
+        return float(nats[counted].sum() / counted.sum() / math.log(2))
+
+    return mean_bits([]), mean_bits(np.flatnonzero(~scored).tolist())
 
 
 def title_ranking(
@@ -57,9 +60,10 @@ def title_ranking(
 ) -> float:
     """Share of poems whose true title, among others drawn from `poems`, explains them best.
 
-    A chance hit has probability 1 / candidates.
+    A chance hit has probability 1 / candidates; there are fewer where there are fewer titles.
     """
     titles = sorted({poem.title for poem in poems})
+    candidates = min(candidates, len(titles))
     hits = 0
     for index, poem in enumerate(poems):
         others = [title for title in titles if title != poem.title]

@@ -13,7 +13,8 @@ from torch import Tensor
 from wenfang.data.batches import Examples
 from wenfang.data.layouts import VerseLayout
 from wenfang.device import noise
-from wenfang.errors import BundleError
+from wenfang.errors import BriefError, BundleError
+from wenfang.knowledge import script
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded
 from wenfang.objectives.next_token import score
@@ -62,6 +63,21 @@ class Poet:
     def unknown(self, text: str) -> str:
         """The characters of `text` that the vocabulary lacks."""
         return "".join(c for c in dict.fromkeys(text) if self.tokenizer.find(c) is None)
+
+    def title_of(self, words: str) -> str:
+        """`words` as a title: traditional characters, without those that the model never saw.
+
+        raises BriefError if none is left
+        """
+        title = script.to_traditional(words)
+        unknown = self.unknown(title)
+        if title and set(title) == set(unknown):
+            raise BriefError(
+                "{model} knows none of the characters {unknown}; give other words",
+                model=self.loaded.name,
+                unknown=unknown[:20],
+            )
+        return "".join(character for character in title if character not in unknown)
 
     def draw(
         self,

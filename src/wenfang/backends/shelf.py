@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from wenfang.checkpoint import CONFIG, MANIFEST
 from wenfang.config import nearest
-from wenfang.errors import NotFoundError
-from wenfang.store import home
+from wenfang.errors import BundleError, NotFoundError
+from wenfang.store import home, read_manifest
 
 
 def shelves() -> tuple[Path, ...]:
@@ -19,13 +18,14 @@ def shelves() -> tuple[Path, ...]:
 
 
 def find_bundle(name: str) -> Path:
-    """The folder of a bundle by its name, or by its path where `name` is one.
+    """The folder of a bundle by its name, or by its path or that of its run.
 
     raises NotFoundError that names the nearest
     """
     path = Path(name)
-    if path.is_dir() and (path / MANIFEST).exists():
-        return path
+    for folder in (path, path / "bundle"):  # a bundle's folder, or that of a run
+        if path.is_dir() and (folder / CONFIG).exists():
+            return folder
     for shelf in shelves():
         if (shelf / name / CONFIG).exists() and Path(name).name == name:
             return shelf / name
@@ -43,15 +43,22 @@ def list_bundles() -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for shelf in shelves():
         for path in sorted(shelf.glob(f"*/{MANIFEST}")):
-            content = json.loads(path.read_text("utf-8"))
-            facts = content.get("facts", {})
-            entry = {
-                "name": content.get("name", path.parent.name),
-                "licence": content.get("licence"),
-                "parameters": facts.get("parameters"),
-                "bytes": sum(f.stat().st_size for f in path.parent.iterdir() if f.is_file()),
-                "summary": facts.get("summary", ""),
-                "folder": str(path.parent),
-            }
-            found.setdefault(path.parent.name, entry)
+            found.setdefault(path.parent.name, _entry(path))
     return list(found.values())
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    """What a list tells of a bundle; of a damaged one, that it is."""
+    try:
+        manifest = read_manifest(path, error=BundleError)
+        facts, name, licence = manifest.facts, manifest.name, manifest.licence
+    except BundleError as error:
+        facts, name, licence = {"summary": str(error)}, path.parent.name, None
+    return {
+        "name": name,
+        "licence": licence,
+        "parameters": facts.get("parameters"),
+        "bytes": sum(f.stat().st_size for f in path.parent.iterdir() if f.is_file()),
+        "summary": facts.get("summary", ""),
+        "folder": str(path.parent),
+    }

@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Sequence
 
-from wenfang.errors import UsageError, WenfangError
+from wenfang.errors import DiskError, UsageError, WenfangError
 from wenfang.language import t
 
 INTERRUPTED = 130
+SHOWN_CHARACTERS = 120
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `wenfang`; every failure is one line on standard error and its own exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know no Chinese characters
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:  # while the command line itself was being imported
+        code = _interrupted()
+    sys.exit(code)
+
+
+def _run(argv: list[str]) -> int:
+    """The exit code of a command line."""
     from typer import exceptions
 
     from wenfang.cli.app import app
     from wenfang.cli.help import restated
 
-    argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=argv, prog_name="wenfang", standalone_mode=False)
     except exceptions.TyperException as error:
         reason = restated(_reason(error))
-        code = _fail(UsageError("{reason}; see wenfang --help", reason=reason), argv)
-    except exceptions.Abort:
-        code = INTERRUPTED
+        return _fail(UsageError("{reason}; see wenfang --help", reason=reason), argv)
+    except (exceptions.Abort, KeyboardInterrupt):
+        return _interrupted()
     except WenfangError as error:
-        code = _fail(error, argv)
-    except KeyboardInterrupt:
-        print("wenfang: " + t("stopped; what was finished is kept"), file=sys.stderr)
-        code = INTERRUPTED
+        return _fail(error, argv)
     except BrokenPipeError:
         # The reader of our output has left; say nothing into its closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        return 0
+    except OSError as error:
+        return _fail(_refusal(error), argv)
+    # typer answers a KeyboardInterrupt with this code and without a word.
+    if code == INTERRUPTED:
+        return _interrupted()
+    return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    again = t("stopped; what was finished is kept, and the same command goes on")
+    print("wenfang: " + again, file=sys.stderr)
+    return INTERRUPTED
+
+
+def _refusal(error: OSError) -> DiskError:
+    """What the operating system refused, where no room below has said it better."""
+    return DiskError(
+        "the system refused {path} ({reason}); look at the path and its permissions",
+        path=str(error.filename or "-")[:SHOWN_CHARACTERS],
+        reason=error.strerror or type(error).__name__,
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -65,7 +65,7 @@ def wrapped(text: str, columns: int) -> list[str]:
     if text.isascii():
         return textwrap.wrap(text, columns)
     lines = [""]
-    for piece in _PIECES.findall(" ".join(text.split())):
+    for piece in _PIECES.findall(" ".join(text.splitlines())):
         if width(lines[-1] + piece.rstrip()) > columns:
             lines.append("")
         lines[-1] += piece if lines[-1] else piece.lstrip()
@@ -97,7 +97,7 @@ def page(command: Any, context: Any) -> str:
 
 def _usage(command: Any, context: Any, columns: int) -> list[str]:
     pieces = " ".join(map(restated, command.collect_usage_pieces(context)))
-    head = f"{t('Usage:')} {context.command_path} "
+    head = t("Usage: {command}", command=context.command_path) + " "
     lines = wrapped(pieces, columns - width(head))
     return [head + lines[0], *(" " * width(head) + line for line in lines[1:])]
 

@@ -26,7 +26,6 @@ def lineage(asset: Asset, as_json: AsJson = False) -> int:
         show.as_json(found.to_json())
     else:
         print(render_lineage(found))
-        print(t("licences together: {licence}", licence=found.combined_licence() or "–"))
     return 0
 
 
@@ -41,7 +40,11 @@ def store_du(as_json: AsJson = False) -> int:
         show.as_json(to_dict(usage))
         return 0
     rows = [(k, str(v.count), show.size(v.payload_bytes)) for k, v in usage.kinds.items()]
-    show.table([*rows, (t("together"), str(usage.blobs), show.size(usage.total_bytes))])
+    together = str(sum(v.count for v in usage.kinds.values()))
+    show.table(
+        [*rows, (t("together"), together, show.size(usage.total_bytes))],
+        (t("kind"), t("count"), t("size")),
+    )
     return 0
 
 
@@ -62,7 +65,9 @@ def store_gc(
         return 0
     print(
         t(
-            "{assets} assets and {blobs} files, {size}",
+            "would be removed: {assets} assets and {blobs} files, {size}"
+            if dry_run
+            else "removed: {assets} assets and {blobs} files, {size}",
             assets=len(collected.assets),
             blobs=len(collected.blobs) + len(collected.partials),
             size=show.size(collected.freed_bytes),
@@ -103,7 +108,7 @@ def store_delete(
     from wenfang.engine.keeping import store
 
     with store() as held:
-        print(show.size(held.delete(asset, force=force)))
+        print(t("removed: {size}", size=show.size(held.delete(asset, force=force))))
     return 0
 
 

@@ -130,7 +130,7 @@ def generate(
     from wenfang.engine.generating import load_model
 
     seeds = tuple(range(seed, seed + count))
-    made = load_model(model).generate_many(prompt, seeds=seeds, **nested(settings or ()))
+    made = load_model(model).draw(prompt, seeds, nested(settings or ()))
     files = []
     if output:
         for number, one in enumerate(made):

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wenfang import config
+from wenfang.device import DRAWING_THREADS, set_threads
 from wenfang.engine.keeping import label_settings, verify_files
 from wenfang.errors import BriefError, WenfangError
 from wenfang.media.text import read_text
@@ -22,8 +23,10 @@ from wenfang.seal import Sealer, Verdict
 from wenfang.store import Store, home
 
 BRIEF_BYTES = 10_000_000
+TABLES = (".jsonl", ".csv")  # files of many briefs
 # Columns of a csv whose cells are numbers or true and false, not text.
 NUMBERS = ("seed", "rhyme_first", "regular_tones", "candidates", "rounds")
+NUMBER_GROUPS = ("sampling",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +67,10 @@ def create(
 
     With one brief, its error is raised; in a batch it is kept with its brief and the rest goes on.
     """
+    set_threads(DRAWING_THREADS)
     briefs = read_briefs(request.briefs)
-    single = request.briefs.suffix.lower() == ".json"
-    made = []
+    single = request.briefs.suffix.lower() not in TABLES
+    made: list[Made] = []
     sealer = Sealer.at(home(), label_settings())
     with _store(private=request.private) as store:
         for number, (name, content) in enumerate(briefs, start=1):
@@ -91,8 +95,10 @@ def create(
     return made
 
 
-def _make(name: str, content: object, studio: Studio, request: CreateRequest) -> Made:
-    scenario, brief = read_brief(content, name)
+def _make(name: str, content: str | dict[str, Any], studio: Studio, request: CreateRequest) -> Made:
+    """One piece; `content` is a brief as JSON text or as its value."""
+    value = _parse(content, name) if isinstance(content, str) else content
+    scenario, brief = read_brief(value, name)
     brief = config.override(brief, request.settings, error=BriefError)
     if not request.fresh and is_done(studio, brief):
         return Made(brief=name, folder=studio.output)
@@ -112,11 +118,15 @@ def _store(*, private: bool) -> Iterator[Store]:
         yield store
 
 
-def read_briefs(path: Path) -> list[tuple[str, object]]:
-    """Every brief of a .json, .jsonl or .csv file, with the place it stands at."""
+def read_briefs(path: Path) -> list[tuple[str, str | dict[str, Any]]]:
+    """Every brief of a .json, .jsonl or .csv file: the place it stands at, and JSON or a row.
+
+    JSON is parsed when its turn comes, so that one malformed brief does not stop the others.
+    """
     if not path.is_file():
         raise BriefError(
-            "there is no brief at {path}; wenfang scenarios show lists examples", path=path
+            "there is no brief at {path}; wenfang scenarios show verse_card --example writes one",
+            path=path,
         )
     if path.stat().st_size > BRIEF_BYTES:
         raise BriefError(
@@ -129,9 +139,9 @@ def read_briefs(path: Path) -> list[tuple[str, object]]:
     if suffix == ".csv":
         return _csv_briefs(path, text)
     if suffix == ".jsonl":
-        lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
-        return [(f"{path}:{n}", _parse(line, f"{path}:{n}")) for n, line in lines]
-    return [(str(path), _parse(text, str(path)))]
+        lines = enumerate(text.split("\n"), start=1)
+        return [(f"{path}:{number}", line) for number, line in lines if line.strip()]
+    return [(str(path), text)]
 
 
 def _parse(text: str, where: str) -> object:
@@ -145,22 +155,52 @@ def _parse(text: str, where: str) -> object:
             column=error.colno,
             reason=error.msg,
         ) from None
+    except (ValueError, RecursionError):  # a number or a nesting beyond Python's limits
+        raise BriefError(
+            "{where} holds a number or a nesting that is too long; correct it", where=where
+        ) from None
 
 
-def _csv_briefs(path: Path, text: str) -> list[tuple[str, object]]:
-    """Columns are fields of the brief, a dot leads into one; empty cells are left out."""
-    briefs: list[tuple[str, object]] = []
-    for number, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
-        content: dict[str, Any] = {}
-        for column, cell in row.items():
-            if column is None or not cell:
-                continue
-            place = content
-            *outer, last = column.strip().split(".")
-            for name in outer:
-                place = place.setdefault(name, {})
-            place[last] = config.parse(cell) if last in NUMBERS else cell
-        briefs.append((f"{path}:{number}", content))
+def _csv_briefs(path: Path, text: str) -> list[tuple[str, str | dict[str, Any]]]:
+    """Columns are fields of the brief, a dot leads into one; empty cells and rows are left out."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        rows = [(f"{path}:{reader.line_num}", row) for row in reader]
+    except csv.Error as error:
+        raise BriefError(
+            "{where} is not csv ({reason}); correct the row or its quotation marks",
+            where=f"{path}:{reader.line_num}",
+            reason=error,
+        ) from None
+    briefs: list[tuple[str, str | dict[str, Any]]] = [
+        (where, _csv_brief(row, where)) for where, row in rows if any(row.values())
+    ]
     if not briefs:
         raise BriefError("{path} has a head line and no brief; add a row for each", path=path)
     return briefs
+
+
+def _csv_brief(row: Mapping[str | Any, Any], where: str) -> dict[str, Any]:
+    if None in row:
+        raise BriefError(
+            "{where} has more cells than the head line has columns; quote cells that hold a comma",
+            where=where,
+        )
+    content: dict[str, Any] = {}
+    for column, cell in row.items():
+        if not column or not cell:
+            continue
+        place = content
+        *outer, last = column.strip().split(".")
+        for name in outer:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise BriefError(
+                    "{where}: {name} is a column of its own; remove it, or {column}",
+                    where=where,
+                    name=name,
+                    column=column,
+                )
+        number = last in NUMBERS or any(name in NUMBER_GROUPS for name in outer)
+        place[last] = config.parse(cell) if number else cell
+    return content

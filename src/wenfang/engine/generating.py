@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from wenfang import config
 from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
 from wenfang.backends.shelf import find_bundle
-from wenfang.device import environment
+from wenfang.device import DRAWING_THREADS, environment, set_threads
 from wenfang.engine.keeping import label_settings
-from wenfang.errors import MediaError
+from wenfang.errors import BriefError, MediaError
 from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
 from wenfang.models.load import Loaded, load
 from wenfang.samplers.tokens import Sampling
-from wenfang.samplers.verse import VerseRules
-from wenfang.scenarios.verse_brief import words_of
+from wenfang.samplers.verse import VerseRules, VerseSampling
+from wenfang.scenarios.verse_brief import SUBJECT_CHARACTERS, words_of
 from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
 from wenfang.store import Link, Manifest, Store, home
 
@@ -34,7 +35,7 @@ class VerseOptions:
     language: Literal["zh-Hant", "zh-Hans"] = "zh-Hant"
     rhyme_first: bool = False
     regular_tones: bool = True
-    sampling: Sampling = Sampling(temperature=0.9, top_p=0.95, guidance=2.0)
+    sampling: VerseSampling = VerseSampling()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,14 @@ class TextOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Generated:
-    """One asset: its text and the manifest that says how it was made."""
+    """One asset: its text, the manifest that says how it was made, and those of its model.
+
+    made_from  manifests of the bundle and of all that it came from, sources first
+    """
 
     text: str
     manifest: Manifest
+    made_from: tuple[dict[str, Any], ...] = ()
 
     def save(self, path: Path | str) -> SealedFile:
         """Publish it as .txt, .md or .html, labelled and signed; the store keeps its payload."""
@@ -72,6 +77,7 @@ class Generated:
         )
         payload = Payload(media_type=media_type, data=data)
         with Store.open() as store:
+            store.adopt(self.made_from)
             store.put(self.text.encode(), self.manifest)
             sealed = emit(payload, path, Provenance(manifest=core), sealer)
             store.put(payload.content, sealed.manifest)
@@ -94,12 +100,18 @@ class Model:
 
     def generate(self, prompt: str = "", *, seed: int = 0, **settings: object) -> Generated:
         """One asset for `prompt`; settings as in `--set`, nested names by dictionaries."""
-        return self.generate_many(prompt, seeds=(seed,), **settings)[0]
+        return self.draw(prompt, (seed,), settings)[0]
 
     def generate_many(
         self, prompt: str = "", *, seeds: tuple[int, ...], **settings: object
     ) -> list[Generated]:
         """One asset for each seed; each is the same as alone."""
+        return self.draw(prompt, seeds, settings)
+
+    def draw(
+        self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]
+    ) -> list[Generated]:
+        """`generate_many` with settings from outside: ConfigError for one that is none."""
         if isinstance(self._writer, Poet):
             verse = config.from_dict(VerseOptions, settings, where="settings")
             texts = self._verses(self._writer, prompt, seeds, verse)
@@ -118,7 +130,15 @@ class Model:
             rhyme_first=options.rhyme_first,
             regular_tones=options.regular_tones,
         )
-        title = script.to_traditional(words_of(prompt)) if prompt.strip() else ""
+        words = words_of(prompt)
+        if len(words) > SUBJECT_CHARACTERS:
+            raise BriefError(
+                "{name} has {count} characters; at most {most} fit",
+                name="prompt",
+                count=len(words),
+                most=SUBJECT_CHARACTERS,
+            )
+        title = poet.title_of(words)
         poems = poet.draw(title, rules, options.sampling, [(s, "generate") for s in seeds])
         texts = ["\n".join(FORMS[options.characters].punctuated(p.lines)) for p in poems]
         simplified = options.language == "zh-Hans"
@@ -132,6 +152,7 @@ class Model:
         options: VerseOptions | TextOptions,
     ) -> list[Generated]:
         bundle = self.loaded.manifest["id"]
+        made_from = (*self.loaded.ancestors, self.loaded.manifest)
         return [
             Generated(
                 text=text,
@@ -148,6 +169,7 @@ class Model:
                         "environment": environment(),
                     },
                 ),
+                made_from=made_from,
             )
             for seed, text in zip(seeds, texts, strict=True)
         ]
@@ -155,4 +177,5 @@ class Model:
 
 def load_model(name: str) -> Model:
     """The bundle of that name, or in that folder, ready to generate."""
+    set_threads(DRAWING_THREADS)
     return Model(load(find_bundle(name)))

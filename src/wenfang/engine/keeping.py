@@ -12,10 +12,10 @@ from typing import Any
 
 from wenfang import config
 from wenfang.backends.shelf import list_bundles
-from wenfang.errors import ConfigError, IdentityError
+from wenfang.errors import ConfigError, IdentityError, SealError, WenfangError
 from wenfang.language import t
 from wenfang.media.fonts import installed
-from wenfang.seal import Identity, LabelSettings, Verdict, own_roots, verify
+from wenfang.seal import Identity, LabelSettings, Verdict, own_roots, sealed_id, verify
 from wenfang.store import Store, home
 from wenfang.version import __version__
 
@@ -66,20 +66,47 @@ def asset_of(name: str, held: Store) -> str:
     path = Path(name)
     statement = path.with_name(path.name + ".wenfang.json") if path.is_file() else None
     if statement is not None and statement.exists():
-        content = json.loads(statement.read_text("utf-8"))
-        return str(content["statement"]["manifest_sha256"])
+        asset = sealed_id(path)
+        if asset is None:
+            raise SealError(
+                "{path} was changed since it was sealed; wenfang verify says more", path=path
+            )
+        return asset
     return held.resolve(name).id
+
+
+def _identity_state() -> tuple[bool, str]:
+    """Looked at, not made: that is for the first seal, or `identity init`."""
+    if not own_roots(home()):
+        return True, t("none yet; it is made with the first seal")
+    try:
+        return True, str(Identity.open(home()).show()["description"])
+    except IdentityError as error:
+        return False, str(error)
+
+
+def _store_state() -> tuple[bool, str]:
+    if not (home() / "store").is_dir():
+        return True, t("none yet; it is made with the first piece")
+    try:
+        with store() as held:
+            return True, t("{count} assets", count=len(held.list()))
+    except WenfangError as error:
+        return False, str(error)
 
 
 def diagnose() -> list[dict[str, Any]]:
     """What works on this machine and what does not, one finding each."""
     bundles = list_bundles()
     fonts = sorted({path.name for path, _ in (*installed("kai"), *installed("serif"))})
+    torch = metadata.version("torch") if find_spec("torch") else "-"
     checks = [
         (t("version"), True, f"wenfang {__version__}, Python {platform.python_version()}"),
-        (t("torch"), find_spec("torch") is not None, metadata.version("torch")),
+        (t("torch"), torch != "-", torch),
         (t("fonts"), bool(fonts), ", ".join(fonts)),
         (t("models"), bool(bundles), ", ".join(str(one["name"]) for one in bundles)),
         (t("home"), True, str(home())),
+        (t("identity"), *_identity_state()),
+        (t("store"), *_store_state()),
     ]
     return [{"what": what, "good": good, "finding": finding} for what, good, finding in checks]

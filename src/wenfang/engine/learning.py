@@ -9,7 +9,6 @@ from typing import Any
 
 from wenfang import config
 from wenfang.backends.shelf import find_bundle
-from wenfang.checkpoint import MANIFEST
 from wenfang.data.dataset import Dataset
 from wenfang.data.named import NAMED, prepare_named
 from wenfang.data.prepare import prepare
@@ -92,18 +91,32 @@ def evaluate_bundle(
     on_stage: OnStage = lambda stage: None,
 ) -> dict[str, Any]:
     """The numbers of a bundle's card, measured again on the data set of its recipe."""
-    run = Path(bundle) / "bundle"
-    folder = run if (run / MANIFEST).is_file() else find_bundle(bundle)
+    folder = find_bundle(bundle)
     loaded = load(folder)
     suite = config.override(SuiteConfig(), settings)
-    dataset = find_dataset(_source_of(loaded.ancestors), data or data_root(), _cached(folder))
+    source = _source_of(loaded.ancestors)
+    dataset = find_dataset(source, data or data_root(), _cached(folder, source))
+    if data is None:
+        _require_own(dataset, loaded.ancestors, bundle)
     return evaluate(loaded, dataset, suite, on_stage)
 
 
-def _cached(folder: Path) -> Path:
+def _cached(folder: Path, source: str) -> Path:
     """Where the data set of an evaluation is kept between two of them."""
     beside = folder.parent / "dataset"
-    return beside if beside.is_dir() else home() / "datasets" / folder.name
+    return beside if beside.is_dir() else home() / "datasets" / source
+
+
+def _require_own(dataset: Dataset, ancestors: list[dict[str, Any]], bundle: str) -> None:
+    """ConfigError where a bundle's lineage names another data set than the one at hand."""
+    known = [one["payload_sha256"] for one in ancestors if one["kind"] == "dataset"]
+    if known and dataset.manifest.payload_sha256 not in known:
+        raise ConfigError(
+            "{bundle} was trained on another data set than {folder}; name the one to measure on "
+            "with --data",
+            bundle=bundle,
+            folder=dataset.folder,
+        )
 
 
 def _source_of(ancestors: list[dict[str, Any]]) -> str:

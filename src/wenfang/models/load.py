@@ -10,9 +10,10 @@ from typing import Any
 from torch import nn
 
 from wenfang import config
-from wenfang.checkpoint import LINEAGE, BundleFiles, load_weights, read_bundle
+from wenfang.checkpoint import LINEAGE, MANIFEST, BundleFiles, load_weights, read_bundle
 from wenfang.errors import BundleError
 from wenfang.models import MODELS
+from wenfang.store import from_record
 from wenfang.tokenizer import Tokenizer
 
 
@@ -45,6 +46,7 @@ class Loaded:
 def load(folder: Path) -> Loaded:
     """Read, verify and build the bundle in `folder`; raises BundleError that names the fault."""
     files = read_bundle(folder)
+    from_record(files.manifest, where=str(folder / MANIFEST), error=BundleError)
     model = build_model(files)
     model.eval()
     return Loaded(

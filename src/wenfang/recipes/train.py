@@ -32,7 +32,7 @@ from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import INDEX, STANDARD, OnStage, SuiteConfig, evaluate
 from wenfang.store import Link, Manifest, to_record
-from wenfang.trainer import OnEvent, Trainer
+from wenfang.trainer import Event, OnEvent, Trainer
 
 NOTICE = "NOTICE"
 
@@ -105,8 +105,13 @@ def train(
     dataset = find_dataset(recipe.data.source, request.data, request.run / "dataset")
     base = read_bundle(request.base) if request.base else None
     run = build(recipe, dataset, base)
-    write_json(request.run / "recipe.json", run.recipe.to_dict())
-    trainer = Trainer(run.task, request.run, on_event)
+
+    def started(event: Event) -> None:
+        if event.kind == "start" and not trainer.share.rank:  # the run is ours, and of this recipe
+            write_json(request.run / "recipe.json", run.recipe.to_dict())
+        on_event(event)
+
+    trainer = Trainer(run.task, request.run, started)
     trainer.fit()
     trainer.use_average()
     if trainer.share.rank:

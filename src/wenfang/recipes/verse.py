@@ -11,7 +11,8 @@ from wenfang.trainer import TrainConfig
 def verse() -> Recipe:
     """A GPT of about 5 M parameters over traditional characters.
 
-    Two times in five the title is left out. Without a title it learns the language of quatrains; with one, to be steered by it.
+    Two times in five the title is left out: without one the model learns the language of quatrains,
+    with one to be steered by it.
     """
     return Recipe(
         name="verse",
@@ -32,11 +33,11 @@ def verse() -> Recipe:
             lr=3e-3,
             matrix_lr=0.02,
             schedule="stable-decay",
-            decay_share=0.4,
+            decay_share=0.8,
             warmup_steps=200,
         ),
         train=TrainConfig(
-            steps=6400,
+            steps=6200,
             batch_size=64,
             evaluate_every=500,
             checkpoint_every=200,

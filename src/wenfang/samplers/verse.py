@@ -11,11 +11,22 @@ import torch
 from torch import Tensor
 
 from wenfang.data.layouts import LINE_BREAK
+from wenfang.errors import ConfigError
 from wenfang.knowledge import verse
+from wenfang.samplers.tokens import Sampling
 from wenfang.tokenizer import END, Tokenizer
 
 # A rhyme must leave a choice: classes with fewer members in the vocabulary are not begun.
 LEAST_RHYMES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerseSampling(Sampling):
+    """A little colder than the model, and pulled towards the title."""
+
+    temperature: float = 0.9
+    top_p: float = 0.95
+    guidance: float = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +60,13 @@ class VerseStep:
             torch.tensor([token in group for token in tokens]) & self.han
             for group in verse.level_rhyme_classes()
         ]
-        self.classes = torch.stack([row for row in members if int(row.sum()) >= LEAST_RHYMES])
+        rich = [row for row in members if int(row.sum()) >= LEAST_RHYMES]
+        if not rich:
+            raise ConfigError(
+                "no rhyme keeps {least} characters of the vocabulary; avoid fewer characters",
+                least=LEAST_RHYMES,
+            )
+        self.classes = torch.stack(rich)
         self.level_rhymes = self.classes.any(0)
 
     def __call__(self, logits: Tensor, drawn: Tensor) -> Tensor:
@@ -61,7 +78,7 @@ class VerseStep:
             return torch.full_like(logits, -torch.inf).index_fill(1, torch.tensor([forced]), 0.0)
         allowed = self.han.expand(logits.shape)
         if self.rules.regular_tones:
-            allowed = allowed & self._tonal(drawn, line, column)
+            allowed = self._prefer(allowed, allowed & self._tonal(drawn, line, column))
         if column == size - 1:
             allowed = self._prefer(allowed, allowed & self._line_end(drawn, line))
             allowed = allowed & ~self._repeats(drawn, line, logits.shape[1])
@@ -82,7 +99,7 @@ class VerseStep:
         if not earlier:
             return self.level_rhymes.expand(drawn.shape[0], -1)
         used = drawn[:, [index * (size + 1) + size - 1 for index in earlier]]
-        belongs = self.classes[:, used[:, 0]].T.float()
+        belongs = self.classes[:, used].all(2).T.float()  # the classes of all of them
         same_class = (belongs @ self.classes.float()) > 0
         return same_class.scatter(1, used, False)
 

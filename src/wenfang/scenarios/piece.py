@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.config import to_dict
-from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
+from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit, sealed_id
 from wenfang.store import Link, Manifest, Store
 from wenfang.version import __version__
 
@@ -77,17 +76,8 @@ def is_done(studio: Studio, brief: object) -> bool:
     """Whether the output folder already holds the finished piece of this brief."""
     found = studio.store.find(piece_key(studio, brief))
     return found is not None and all(
-        _sealed_id(studio.output / link.role) == link.id for link in found.inputs
+        sealed_id(studio.output / link.role) == link.id for link in found.inputs
     )
-
-
-def _sealed_id(path: Path) -> str | None:
-    """The manifest id that the seal of a published file names; None where there is no seal."""
-    statement = path.with_name(path.name + ".wenfang.json")
-    if not (path.exists() and statement.exists()):
-        return None
-    content = json.loads(statement.read_text("utf-8"))
-    return str(content.get("statement", {}).get("manifest_sha256"))
 
 
 def publish(

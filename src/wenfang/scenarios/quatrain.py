@@ -69,12 +69,12 @@ def write(
 
 def _draw(brief: VerseCardBrief, studio: Studio, poet: Poet) -> Written:
     asked = brief.constraints
-    title = script.to_traditional(words_of(brief.subject))
+    title = poet.title_of(words_of(brief.subject))
     rules = VerseRules(
         characters=brief.rules.characters,
         rhyme_first=asked.rhyme_first,
         regular_tones=asked.regular_tones,
-        forbidden=asked.avoid + script.to_traditional(asked.avoid),
+        forbidden=_forbidden(asked.avoid, poet),
     )
     index = TrainingIndex.load(poet.loaded.folder / INDEX)
     judged: list[tuple[Poem, Report]] = []
@@ -95,6 +95,17 @@ def _draw(brief: VerseCardBrief, studio: Studio, poet: Poet) -> Written:
         subject=brief.subject,
         reasons=closest.verdict,
     )
+
+
+def _forbidden(avoid: str, poet: Poet) -> str:
+    """The vocabulary's characters that are those of `avoid` in either script."""
+    if not avoid:
+        return ""
+    avoided = set(script.to_simplified(avoid))
+    characters = [token for token in poet.tokenizer.tokens() if len(token) == 1]
+    simplified = [script.to_simplified(character) for character in characters]
+    pairs = zip(characters, simplified, strict=True)
+    return "".join(character for character, simple in pairs if simple in avoided)
 
 
 def material(lines: tuple[str, ...], index: TrainingIndex) -> Material:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from wenfang.errors import BriefError
 from wenfang.knowledge import verse
-from wenfang.samplers.tokens import Sampling
+from wenfang.samplers.verse import VerseSampling
 
 SUBJECT_CHARACTERS = 20
 SIGNATURE_CHARACTERS = 12
@@ -74,7 +74,7 @@ class VerseCardBrief:
     seal: str = field(default="文房", metadata={"doc": "up to four characters of the red seal"})
     seed: int = field(default=0, metadata={"doc": "the same seed gives the same piece"})
     constraints: VerseConstraints = VerseConstraints()
-    sampling: Sampling = Sampling(temperature=0.9, top_p=0.95, guidance=2.0)
+    sampling: VerseSampling = VerseSampling()
 
     @property
     def rules(self) -> verse.Form:
@@ -95,6 +95,11 @@ class VerseCardBrief:
                     name=name,
                     count=len(text),
                     most=most,
+                )
+            if not text.isprintable():
+                raise BriefError(
+                    "{name} holds a line break or a character that cannot be printed; remove it",
+                    name=name,
                 )
         if not words_of(self.subject):
             raise BriefError("subject is empty; give a title or a few words in Chinese")

@@ -5,6 +5,7 @@ from wenfang.seal.identity import Identity, own_roots
 from wenfang.seal.label import LabelSettings
 from wenfang.seal.layers import EXIT_CODES, LAYERS, Layer, Verdict, worst
 from wenfang.seal.reader import verify
+from wenfang.seal.statement import sealed_id
 from wenfang.seal.writer import Payload, Provenance, SealedFile, Sealer, emit
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Verdict",
     "emit",
     "own_roots",
+    "sealed_id",
     "verify",
     "worst",
 ]

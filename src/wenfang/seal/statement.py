@@ -14,15 +14,17 @@ import datetime
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.atomic import canonical_json, sha256_bytes, sha256_file
 from wenfang.language import t
 from wenfang.seal.identity import Identity
+from wenfang.seal.inputs import STATEMENT
 from wenfang.seal.layers import Layer, Status
 
 FORMAT = "wenfang-seal/1"
@@ -142,3 +144,16 @@ def signer_usage(certificate: x509.Certificate) -> bool:
     except (x509.ExtensionNotFound, ValueError):
         return False
     return usage.digital_signature and not basic.ca
+
+
+def sealed_id(path: Path) -> str | None:
+    """The manifest id in the seal of a published file; None where file and seal do not fit."""
+    statement = path.with_name(path.name + STATEMENT)
+    if not (path.is_file() and statement.is_file()):
+        return None
+    try:
+        sealed = json.loads(statement.read_text("utf-8"))["statement"]
+        whole = sealed["file_sha256"] == sha256_file(path)
+        return str(sealed["manifest_sha256"]) if whole else None
+    except (ValueError, KeyError, TypeError):  # not JSON, or not a seal
+        return None
