@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -17,8 +18,9 @@ class Bar:
     """One bar on standard error; `update` may be called as often as one likes."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._terminal = sys.stderr.isatty() and not quiet
+        # Of several processes that train together only the first one speaks.
+        self._quiet = quiet or os.environ.get("RANK", "0") != "0"
+        self._terminal = sys.stderr.isatty() and not self._quiet
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._last_line_s = 0.0

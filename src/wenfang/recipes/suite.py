@@ -23,6 +23,7 @@ from wenfang.evaluator import (
     title_ranking,
 )
 from wenfang.knowledge.verse import FORMS, is_han
+from wenfang.metrics.text import bits_per_byte
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded
 from wenfang.recipes.build import stream_tokens, window_loss
@@ -117,10 +118,11 @@ def _likelihood(poet: Poet, test: Sequence[Quatrain]) -> dict[str, float]:
     plain, counts = poet.nats([""] * len(test), lines)
     titled, _ = poet.nats([poem.title for poem in test], lines)
     size = np.array([len(poem.lines[0]) for poem in test])
+    size_bytes = sum(len("".join(poem.lines).encode()) for poem in test)
     return {
         "bits_per_character": bits(plain, counts),
         "bits_per_character_with_title": bits(titled, counts),
-        "bits_per_byte": bits(plain, counts) / 3,  # a Han character has 3 bytes in UTF-8
+        "bits_per_byte": bits_per_byte(float(plain.sum()), size_bytes),
         **{
             f"bits_per_character_form_{form}": bits(plain[size == form], counts[size == form])
             for form in FORMS
