@@ -40,18 +40,28 @@ def test_a_brief_becomes_five_sealed_files_that_verify(
     assert {verdict["outcome"] for verdict in piece["verdicts"]} == {"good"}
     assert call("verify", "out").code == 0
 
-    # The second time the store answers: nothing is made again.
+
+@pytest.mark.usefixtures("plain_card")
+def test_a_finished_piece_is_left_alone_and_a_changed_one_is_made_again(
+    call: Call, brief: Write
+) -> None:
+    (piece,) = call("create", brief(), "-o", "out", "--json").json["pieces"]
     again = call("create", brief(), "-o", "out", "--json")
     assert again.code == 0
     assert again.json["pieces"][0]["skipped"] is True
 
-    # A file that was changed since is no finished piece.
     Path("out/poem.txt").write_text("changed")
     healed = call("create", brief(), "-o", "out", "--json")
     assert healed.json["pieces"][0]["skipped"] is False
     assert healed.json["pieces"][0]["text"] == piece["text"]
     assert call("verify", "out").code == 0
 
+
+@pytest.mark.usefixtures("plain_card")
+def test_the_lineage_of_a_published_file_ends_at_source_and_licence(
+    call: Call, brief: Write
+) -> None:
+    call("create", brief(), "-o", "out")
     lineage = call("lineage", "out/card.png")
     assert lineage.code == 0
     assert "poems.jsonl" in lineage.out
@@ -272,6 +282,7 @@ def test_every_poem_keeps_the_form(call: Call) -> None:
         assert all(f.passed for f in verse.check(lines, verse.FORMS[5]))
 
 
+@pytest.mark.usefixtures("plain_card")
 def test_what_is_kept_in_the_store_is_whole_and_no_more(call: Call, brief: Write) -> None:
     assert call("create", brief(), "-o", "out").code == 0
     with Store.open() as store:

@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from wenfang.errors import ConfigError, WenfangError
+from wenfang.language import t
 
 T = TypeVar("T")
 ErrorClass = type[WenfangError]
@@ -144,7 +145,7 @@ def convert(kind: Any, value: object, *, where: str, error: ErrorClass = ConfigE
         return _convert_tuple(get_args(kind), value, where, error)
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         if not isinstance(value, Mapping):
-            _raise_type("an object", value, where, error)
+            _raise_type(t("an object"), value, where, error)
         inner = get_args(kind)[1]
         return {
             key: convert(inner, item, where=_join(where, key), error=error)
@@ -185,12 +186,12 @@ def _convert_tuple(
     kinds: tuple[Any, ...], value: object, where: str, error: ErrorClass
 ) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        _raise_type("a list", value, where, error)
+        _raise_type(t("a list"), value, where, error)
     items: list[object] = list(value)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = (kinds[0],) * len(items)
     if len(kinds) != len(items):
-        _raise_type(f"a list of {len(kinds)}", value, where, error)
+        _raise_type(t("a list of {count}", count=len(kinds)), value, where, error)
     return tuple(
         convert(kind, item, where=f"{where}[{index}]", error=error)
         for index, (kind, item) in enumerate(zip(kinds, items, strict=True))
@@ -201,13 +202,18 @@ def _convert_scalar(kind: Any, value: object, where: str, error: ErrorClass) -> 
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         # JSON and canonical hashes know no NaN and no infinity.
         if not abs(value) <= sys.float_info.max:
-            _raise_type("a finite number", value, where, error)
+            _raise_type(t("a finite number"), value, where, error)
         return float(value)
     if kind is int and isinstance(value, bool):
-        _raise_type("a whole number", value, where, error)
+        _raise_type(t("a whole number"), value, where, error)
     if isinstance(value, kind):
         return value
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    names = {
+        int: t("a whole number"),
+        float: t("a number"),
+        str: t("text"),
+        bool: t("true or false"),
+    }
     _raise_type(names.get(kind, getattr(kind, "__name__", str(kind))), value, where, error)
 
 

@@ -53,6 +53,18 @@ def prepare(
     return 0
 
 
+def stage_names() -> dict[str, str]:
+    """Names of the stages of training and evaluation."""
+    return {
+        "data": t("reading the data"),
+        "bundle": t("writing the bundle"),
+        "likelihood": t("measuring the likelihood"),
+        "baseline": t("counting n-grams for the baseline"),
+        "titles": t("ranking titles"),
+        "poems": t("drawing poems"),
+    }
+
+
 def preparing_names() -> dict[str, str]:
     """Names of the steps of prepare."""
     return {
@@ -94,7 +106,7 @@ def train(
             settings=tuple(settings or ()),
             resume=resume,
             on_event=meter,
-            on_stage=bar.say,
+            on_stage=lambda stage: bar.say(stage_names().get(stage, stage)),
         )
     if as_json:
         show.as_json({"bundle": str(folder), "run": str(folder.parent), **meter.last})
@@ -148,7 +160,10 @@ def evaluate(
 
     with Bar(quiet=as_json) as bar:
         numbers = evaluate_bundle(
-            bundle, data=data, settings=tuple(settings or ()), on_stage=bar.say
+            bundle,
+            data=data,
+            settings=tuple(settings or ()),
+            on_stage=lambda stage: bar.say(stage_names().get(stage, stage)),
         )
     if as_json:
         show.as_json(numbers)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wenfang.device import NoiseStream
 from wenfang.errors import ConfigError
+from wenfang.language import t
 from wenfang.models.gpt import GPT, Cache
 
 LogitsStep = Callable[[Tensor, Tensor], Tensor]
@@ -38,13 +39,13 @@ class Sampling:
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
         rules = {
-            "temperature": (0 <= self.temperature < math.inf, "0 or more"),
-            "top_k": (self.top_k >= 0, "0 (off) or more"),
-            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
-            "min_p": (0 <= self.min_p < 1, "from 0 to below 1"),
-            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
-            "guidance": (math.isfinite(self.guidance), "a finite number"),
-            "maximum_tokens": (self.maximum_tokens > 0, "above 0"),
+            "temperature": (0 <= self.temperature < math.inf, t("0 or more")),
+            "top_k": (self.top_k >= 0, t("0 (off) or more")),
+            "top_p": (0 < self.top_p <= 1, t("above 0 and at most 1")),
+            "min_p": (0 <= self.min_p < 1, t("from 0 to below 1")),
+            "repetition_penalty": (self.repetition_penalty > 0, t("above 0")),
+            "guidance": (math.isfinite(self.guidance), t("a finite number")),
+            "maximum_tokens": (self.maximum_tokens > 0, t("above 0")),
         }
         for name, (valid, range_) in rules.items():
             if not valid:
