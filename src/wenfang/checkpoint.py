@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from wenfang.atomic import new_folder, sha256_file, write_json, write_text
-from wenfang.errors import BundleError, TrainingError
+from wenfang.errors import BundleError, DiskError, TrainingError
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CARD, MANIFEST, LINEAGE = "README.md", "manifest.json", "lineage.json"
@@ -153,12 +153,24 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -
             parameter.copy_(tensors[name])
 
 
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a safetensors file; its library tells what the disk refuses in an error of its own."""
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise DiskError(
+            "{path} could not be written ({reason}); free some space or choose another folder",
+            path=path,
+            reason=error,
+        ) from None
+
+
 def fill_bundle(
     folder: Path, config: dict[str, Any], tensors: dict[str, Tensor], tokenizer: str | None
 ) -> dict[str, str]:
     """Write weights, config and tokenizer into a folder under construction; hashes by name."""
     write_json(folder / CONFIG, config)
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    _save_tensors(tensors, folder / WEIGHTS)
     if tokenizer is not None:
         write_text(folder / TOKENIZER, tokenizer)
     (folder / WEIGHTS).chmod(0o644)  # safetensors makes it private
@@ -185,7 +197,7 @@ def save_state(
     """Write the training state after `step` updates; the oldest beyond `keep` are removed."""
     path = runs / f"{STEP_PREFIX}{step:08d}"
     with new_folder(path) as folder:
-        save_file(tensors, folder / "state.safetensors")
+        _save_tensors(tensors, folder / "state.safetensors")
         digest = sha256_file(folder / "state.safetensors")
         write_json(folder / "state.json", {**state, "step": step, "sha256": digest})
     for old in states(runs)[:-keep]:

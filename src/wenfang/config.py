@@ -13,7 +13,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -73,27 +73,47 @@ def from_dict(cls: type[T], data: object, *, where: str = "", error: ErrorClass 
 
 
 def override(value: T, settings: Iterable[str], *, error: ErrorClass = ConfigError) -> T:
-    """A copy of dataclass `value` with each `a.b=text` of `settings` put in, typed."""
+    """A copy of dataclass `value` with each `a.b=text` of `settings` put in, typed.
+
+    All at once, so that values which must fit each other can be set in any order.
+    """
+    changed: Any = _replace(value, _tree(settings, str, error), "", error)
+    return typing.cast(T, changed)
+
+
+def _tree(
+    settings: Iterable[str], read: Callable[[str], object], error: ErrorClass
+) -> dict[str, Any]:
+    """`a.b=text` settings as {"a": {"b": read(text)}}; of the same key the last counts."""
+    content: dict[str, Any] = {}
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals:
             raise error("--set {setting}: write it as key=value", setting=setting)
-        value = _replace(value, path.strip().split("."), text.strip(), path.strip(), error)
-    return value
+        place = content
+        *outer, last = path.strip().split(".")
+        for name in outer:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise error("{where} has no fields to set", where=path.strip())
+        place[last] = read(text.strip())
+    return content
 
 
-def _replace(value: Any, path: list[str], text: str, where: str, error: ErrorClass) -> Any:
-    if not is_dataclass(value) or isinstance(value, type):
-        raise error("{where} has no fields to set", where=where)
-    known = field_types(type(value))
-    name = path[0]
-    if name not in known:
-        _raise_unknown(name, known, where.rpartition(".")[0], error)
-    if len(path) > 1:
-        new = _replace(getattr(value, name), path[1:], text, where, error)
-    else:
-        new = _from_text(known[name], text, where, error)
-    return dataclasses.replace(value, **{name: new})
+def _replace(value: Any, tree: dict[str, Any], where: str, error: ErrorClass) -> Any:
+    known = field_types(typing.cast(Any, type(value)))
+    new: dict[str, Any] = {}
+    for name, inner in tree.items():
+        place = _join(where, name)
+        if name not in known:
+            _raise_unknown(name, known, where, error)
+        if not isinstance(inner, dict):
+            new[name] = _from_text(known[name], inner, place, error)
+        elif is_dataclass(held := getattr(value, name)):
+            new[name] = _replace(held, inner, place, error)
+        else:
+            raise error("{where} has no fields to set", where=_join(place, next(iter(inner))))
+    return dataclasses.replace(value, **new)
 
 
 def _from_text(kind: Any, text: str, where: str, error: ErrorClass) -> Any:
@@ -109,19 +129,7 @@ def _from_text(kind: Any, text: str, where: str, error: ErrorClass) -> Any:
 
 def nested(settings: Iterable[str], *, error: ErrorClass = ConfigError) -> dict[str, Any]:
     """`a.b=text` settings as the dictionary {"a": {"b": value}}."""
-    content: dict[str, Any] = {}
-    for setting in settings:
-        path, equals, text = setting.partition("=")
-        if not equals:
-            raise error("--set {setting}: write it as key=value", setting=setting)
-        place = content
-        *outer, last = path.strip().split(".")
-        for name in outer:
-            place = place.setdefault(name, {})
-            if not isinstance(place, dict):
-                raise error("{where} has no fields to set", where=name)
-        place[last] = parse(text.strip())
-    return content
+    return _tree(settings, parse, error)
 
 
 def parse(text: str) -> object:

@@ -55,10 +55,12 @@ def verdicts(found: Iterable[Any], *, layers: bool) -> None:
 
 
 def outcomes() -> dict[str, str]:
-    """A sign and a word for each outcome."""
+    """A sign and a word for each outcome of a file and for each status of a layer."""
     return {
         "good": "✓ " + t("good"),
         "tampered": "✗ " + t("tampered"),
+        "not ours": "? " + t("not ours"),
+        "cannot tell": "? " + t("cannot tell"),
         "foreign": "? " + t("not ours"),
         "unlabelled": "– " + t("not labelled"),
         "unknown": "? " + t("cannot tell"),

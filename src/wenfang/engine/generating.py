@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wenfang import config
+from wenfang.atomic import sha256_bytes
 from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
 from wenfang.backends.shelf import find_bundle
@@ -160,6 +161,8 @@ class Model:
                     kind="asset",
                     name=prompt[:40] or self.name,
                     media_type="text/plain",
+                    payload_sha256=sha256_bytes(text.encode()),
+                    payload_bytes=len(text.encode()),
                     inputs=(Link(role="bundle", id=bundle),),
                     facts={
                         "made_with": self.name,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from wenfang import config
-from wenfang.backends.shelf import list_bundles
 from wenfang.errors import ConfigError, IdentityError, SealError, WenfangError
 from wenfang.language import t
 from wenfang.media.fonts import installed
@@ -97,6 +96,8 @@ def _store_state() -> tuple[bool, str]:
 
 def diagnose() -> list[dict[str, Any]]:
     """What works on this machine and what does not, one finding each."""
+    from wenfang.backends.shelf import list_bundles  # imports torch, which verify does without
+
     bundles = list_bundles()
     fonts = sorted({path.name for path, _ in (*installed("kai"), *installed("serif"))})
     torch = metadata.version("torch") if find_spec("torch") else "-"

@@ -126,6 +126,7 @@ def _likelihood(poet: Poet, test: Sequence[Quatrain]) -> dict[str, float]:
         **{
             f"bits_per_character_form_{form}": bits(plain[size == form], counts[size == form])
             for form in FORMS
+            if (size == form).any()
         },
     }
 

@@ -96,7 +96,7 @@ class VerseCardBrief:
                     count=len(text),
                     most=most,
                 )
-            if not text.isprintable():
+            if not text.replace("\u3000", "").isprintable():  # the wide space of Chinese text
                 raise BriefError(
                     "{name} holds a line break or a character that cannot be printed; remove it",
                     name=name,
