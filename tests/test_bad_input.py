@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import BRIEF, Call
+
+from conftest import Call
 
 Write = Callable[..., Path]
 PROGRAM = [sys.executable, "-c", "from wenfang.cli import main; main()"]
@@ -42,7 +43,7 @@ CASES: dict[str, tuple[dict[str, object], int, str]] = {
     "a title of unknown characters": ({"subject": "㐀㐁"}, 11, "㐀㐁"),
     "half of a surrogate pair": ({"signature": "\\ud800"}, 11, "signature"),
     "a line break in the signature": ({"signature": "a\nb"}, 11, "signature"),
-    "a signature that no font can draw": ({"signature": "🌸"}, 24, "🌸"),
+    "a signature that no font can draw": ({"signature": "🌸"}, 14, "🌸"),
     "everything avoided": (
         {"constraints": {"avoid": "".join(map(chr, range(0x4E00, 0xA000)))}},
         12,
@@ -121,7 +122,11 @@ def test_a_bad_table_of_briefs_is_named(call: Call, case: str) -> None:
 
 
 def test_an_unknown_model_names_the_nearest(call: Call, brief: Write) -> None:
-    for words in (("generate", "vers"), ("create", brief(), "--model", "vers"), ("evaluate", "vers")):
+    for words in (
+        ("generate", "vers"),
+        ("create", brief(), "--model", "vers"),
+        ("evaluate", "vers"),
+    ):
         made = call(*words)
         assert made.code == 16
         assert "did you mean verse" in made.error
@@ -232,27 +237,26 @@ def run_program(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_a_line_of_a_gigabyte_is_refused_in_little_memory() -> None:
-    path = Path("long.txt")
-    with path.open("wb") as stream:
-        stream.write(b"spring\n")
-        stream.truncate(2**30)
-    path.write_bytes(b"")
-    with path.open("wb") as stream:  # written as a hole of zeros it would be binary
-        for _ in range(64):
-            stream.write(b"x" * 2**20)
-    made = run_program("prepare", path, "-o", "set", "--profile", "none")
+    with Path("long.txt").open("wb") as stream:
+        stream.write(b"spring and river " * 2**16)
+        stream.truncate(2**30)  # the rest is a hole, without a line end
+    made = run_program("prepare", "long.txt", "-o", "set", "--profile", "none")
     assert made.returncode == 13, made.stderr
-    assert "long.txt:1" in made.stderr
+    assert "long.txt:1: the line is longer" in made.stderr
     assert not Path("set").exists()
+    most_kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert most_kilobytes < 900_000
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_a_full_disk_is_told_and_nothing_half_made_stays(brief: Write) -> None:
     made = run_program("create", brief(), "-o", "out", limit=limited(resource.RLIMIT_FSIZE, 30_000))
     assert made.returncode == 18, made.stderr
-    assert "no space left" in made.stderr
+    assert "index.sqlite3 cannot be written" in made.stderr
     assert "Traceback" not in made.stderr
     assert nothing_published()
 
@@ -376,6 +380,7 @@ def test_a_bundle_with_a_file_missing_is_named(call: Call, home: Path) -> None:
 # Signals and other processes ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_an_interrupted_create_says_how_to_go_on(brief: Write) -> None:
     path = brief(constraints={"candidates": 256, "rounds": 1})
@@ -398,7 +403,7 @@ def test_an_interrupted_create_says_how_to_go_on(brief: Write) -> None:
 
 
 def train_words(data: Path, run: str, *more: str) -> list[str]:
-    small = ("train.steps=400", "train.log_every=1", "train.checkpoint_every=100", "threads=1")
+    small = ("train.steps=300", "train.log_every=1", "train.checkpoint_every=100", "threads=1")
     settings = [word for one in small for word in ("--set", one)]
     return ["train", "tiny", "--data", str(data), "-o", run, *settings, *more]
 
@@ -415,6 +420,7 @@ def text_set(call: Call) -> Path:
     return Path("set")
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_and_a_second_process_is_refused(
     call: Call, text_set: Path
 ) -> None:
@@ -447,7 +453,7 @@ def test_an_interrupted_training_goes_on_and_a_second_process_is_refused(
     assert again.code == 12
     assert "--resume" in again.error
     assert not Path("run/bundle").exists()
-    done = call(*words, "--resume", "--set", "train.steps=400")
+    done = call(*words, "--resume", "--set", "train.steps=300")
     assert done.code == 0
     assert Path("run/bundle/manifest.json").is_file()
 
@@ -459,6 +465,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(call: Call, text_set: Path
     assert not Path("wild/bundle").exists()
 
 
+@pytest.mark.slow
 def test_a_run_on_a_full_disk_is_told(call: Call, text_set: Path) -> None:
     words = train_words(text_set, "full", "--set", "train.steps=2")
     made = run_program(*words, limit=limited(resource.RLIMIT_FSIZE, 20_000))
@@ -468,6 +475,7 @@ def test_a_run_on_a_full_disk_is_told(call: Call, text_set: Path) -> None:
     assert not list(Path("full").rglob(".partial-*"))
 
 
+@pytest.mark.slow
 def test_two_creates_at_once_both_succeed(home: Path, brief: Write) -> None:
     shutil.rmtree(home / "identity", ignore_errors=True)
     path = brief()
@@ -485,7 +493,3 @@ def test_two_creates_at_once_both_succeed(home: Path, brief: Write) -> None:
     assert [program.returncode for program in programs] == [0, 0], told
     check = run_program("verify", "out")
     assert check.returncode == 0, check.stdout
-
-
-def test_brief_fixture_is_a_good_brief() -> None:
-    assert set(BRIEF) <= {"scenario", "subject", "form", "seed", "constraints"}

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BRIEF, Call
 
+from conftest import BRIEF, Call
 from wenfang.knowledge import script, verse
 from wenfang.store import Store
 
@@ -178,7 +178,7 @@ def test_characters_to_avoid_appear_in_neither_script(call: Call, brief: Write) 
 
 def relicensed(bundle: Path, licence: str) -> None:
     """Give a bundle's source another licence, every id made right again."""
-    from wenfang.recipes.train import MANIFEST
+    from wenfang.checkpoint import MANIFEST
     from wenfang.store import from_record, to_record
 
     record = json.loads((bundle / MANIFEST).read_text())
@@ -187,9 +187,7 @@ def relicensed(bundle: Path, licence: str) -> None:
     (bundle / MANIFEST).write_text(json.dumps(to_record(from_record(record))))
 
 
-def test_commercial_refuses_a_licence_that_forbids_it(
-    call: Call, brief: Write, home: Path
-) -> None:
+def test_commercial_refuses_a_licence_that_forbids_it(call: Call, brief: Write, home: Path) -> None:
     relicensed(home / "bundles/verse", "CC-BY-NC-4.0")
     refused = call("create", brief(), "-o", "out", "--commercial")
     assert refused.code == 25
