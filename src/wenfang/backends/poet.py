@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from wenfang.data.batches import Examples
 from wenfang.data.layouts import VerseLayout
@@ -90,31 +89,38 @@ class Poet:
 
         title  in traditional characters; empty for none
         """
+        return self._judged(title, self.lines([title] * len(streams), rules, sampling, streams))
+
+    def lines(
+        self,
+        titles: Sequence[str],
+        rules: VerseRules,
+        sampling: Sampling,
+        streams: Sequence[tuple[int | str, ...]],
+    ) -> list[tuple[str, ...]]:
+        """The lines of one quatrain a row; the titles of a batch have the same length."""
         opening = self.layout.opening(rules.characters, self.tokenizer)
-        condition = self.layout.condition(title, self.tokenizer)
-        predict, prompt = self._predict(opening, condition, sampling, len(streams))
-        length = LINES * (rules.characters + 1)
+        conditions = [self.layout.condition(title, self.tokenizer) for title in titles]
         drawn = sample(
-            predict,
-            prompt,
+            self._predict(opening, bool(conditions[0]), sampling, len(streams)),
+            torch.tensor([opening + condition for condition in conditions]),
             [noise(int(first), *rest) for first, *rest in streams],
-            replace(sampling, maximum_tokens=length),
+            replace(sampling, maximum_tokens=LINES * (rules.characters + 1)),
             steps=[self._step(rules)],
             stop=frozenset({self.tokenizer.id(END)}),
         )
-        return self._judged(title, [self._lines(one) for one in drawn])
+        return [self._lines(one) for one in drawn]
 
     def _predict(
-        self, opening: list[int], condition: list[int], sampling: Sampling, rows: int
-    ) -> tuple[Predict, Tensor]:
+        self, opening: list[int], conditioned: bool, sampling: Sampling, rows: int
+    ) -> Predict:
         capacity = self.model.config.context
-        prompt = torch.tensor([opening + condition]).expand(rows, -1)
         predict: Predict = CachedPredict(self.model, rows, capacity)
-        if condition and sampling.guidance != 1:
+        if conditioned and sampling.guidance != 1:
             plain = torch.tensor([opening]).expand(rows, -1)
             other = CachedPredict(self.model, rows, capacity)
             predict = GuidedPredict(predict, other, plain, sampling.guidance)
-        return predict, prompt
+        return predict
 
     def _step(self, rules: VerseRules) -> VerseStep:
         if rules not in self._steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from wenfang.recipes.build import stream_tokens, window_loss
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
 INDEX = "index.safetensors"
+BATCH = 16
 OnStage = Callable[[str], None]
 
 
@@ -152,34 +153,48 @@ def _samples(
     """Seeds 0 .. poems-1 on unseen titles: as first drawn, and drawn again where a check fails."""
     if not titled:
         raise ConfigError("the test part has no usable title; prepare another data set")
-    first: list[Lines] = []
-    kept: list[Lines] = []
-    shown = []
-    blocked = 0
-    for seed in range(config.poems):
-        poem = titled[seed % len(titled)]
-        rules = VerseRules(characters=len(poem.lines[0]))
-        for attempt in range(config.rounds):
-            drawn = poet.draw(poem.title, rules, config.sampling, [(seed, "suite", attempt)])
-            lines = drawn[0].lines
-            if attempt == 0:
-                first.append(lines)
-            if _passes(lines, rules, index):
-                kept.append(lines)
-                if seed < config.shown:
-                    shown.append({"title": poem.title, "lines": list(lines)})
-                break
-        else:
-            blocked += 1
-    rates = quatrain_rates(kept, index) if kept else {}
-    raw = quatrain_rates(first, index)
+    asked = [titled[seed % len(titled)] for seed in range(config.poems)]
+    waiting = list(range(config.poems))
+    first: dict[int, Lines] = {}
+    kept: dict[int, Lines] = {}
+    for attempt in range(config.rounds):
+        drawn = _draw(poet, {seed: asked[seed] for seed in waiting}, attempt, config)
+        first = first or drawn
+        kept |= {seed: lines for seed, lines in drawn.items() if _passes(lines, index)}
+        waiting = [seed for seed in waiting if seed not in kept]
+    raw = quatrain_rates(list(first.values()), index)
     return {
         "poems": len(kept),
-        "poems_blocked": blocked,
-        **rates,
+        "poems_blocked": len(waiting),
+        **(quatrain_rates([kept[seed] for seed in sorted(kept)], index) if kept else {}),
         **{f"first_draw_{name}": raw[name] for name in FIRST_DRAW},
-        "samples": shown,
+        "samples": [
+            {"title": asked[seed].title, "lines": list(kept[seed])}
+            for seed in range(config.shown)
+            if seed in kept
+        ],
     }
+
+
+def _draw(
+    poet: Poet, asked: Mapping[int, Quatrain], attempt: int, config: SuiteConfig
+) -> dict[int, Lines]:
+    """One quatrain for each seed, in batches of one form and one length of title."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for seed, poem in asked.items():
+        groups.setdefault((len(poem.lines[0]), len(poem.title)), []).append(seed)
+    drawn: dict[int, Lines] = {}
+    for (characters, _), seeds in groups.items():
+        for start in range(0, len(seeds), BATCH):
+            batch = seeds[start : start + BATCH]
+            lines = poet.lines(
+                [asked[seed].title for seed in batch],
+                VerseRules(characters=characters),
+                config.sampling,
+                [(seed, "suite", attempt) for seed in batch],
+            )
+            drawn |= dict(zip(batch, lines, strict=True))
+    return drawn
 
 
 FIRST_DRAW = (
@@ -191,6 +206,6 @@ FIRST_DRAW = (
 )
 
 
-def _passes(lines: Lines, rules: VerseRules, index: TrainingIndex) -> bool:
-    form = FORMS[rules.characters]
+def _passes(lines: Lines, index: TrainingIndex) -> bool:
+    form = FORMS[len(lines[0])]
     return bool(judge(Material(text="\n".join(lines), form=form, index=index)).verdict)
