@@ -12,14 +12,13 @@ import torch
 from wenfang.data.batches import Examples
 from wenfang.data.layouts import VerseLayout
 from wenfang.device import noise
-from wenfang.errors import BriefError, BundleError
+from wenfang.errors import BriefError
 from wenfang.knowledge import script
-from wenfang.models.gpt import GPT
-from wenfang.models.load import Loaded
+from wenfang.models.load import Loaded, language_model
 from wenfang.objectives.next_token import score
 from wenfang.samplers.tokens import CachedPredict, Drawn, GuidedPredict, Predict, Sampling, sample
 from wenfang.samplers.verse import VerseRules, VerseStep
-from wenfang.tokenizer import END, Tokenizer
+from wenfang.tokenizer import END
 
 LINES = 4
 
@@ -41,16 +40,8 @@ class Poet:
     """Draws and scores quatrains with one loaded bundle."""
 
     def __init__(self, loaded: Loaded) -> None:
-        if loaded.layout != "verse" or loaded.tokenizer is None:
-            raise BundleError(
-                "{name} does not write verse (its layout is {layout}); choose another model",
-                name=loaded.name,
-                layout=loaded.layout,
-            )
-        assert isinstance(loaded.model, GPT)
         self.loaded = loaded
-        self.model: GPT = loaded.model
-        self.tokenizer: Tokenizer = loaded.tokenizer
+        self.model, self.tokenizer = language_model(loaded, "verse")
         self.layout = VerseLayout()
         self._steps: dict[VerseRules, VerseStep] = {}
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from wenfang.device import noise
-from wenfang.errors import BriefError, BundleError
+from wenfang.errors import BriefError
 from wenfang.models.gpt import GPT
-from wenfang.models.load import Loaded
+from wenfang.models.load import Loaded, language_model
 from wenfang.samplers.tokens import Sampling, sample
-from wenfang.tokenizer import END, Tokenizer
+from wenfang.tokenizer import END
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +27,8 @@ class Scribe:
     """Continues text with one loaded bundle; the context slides once it is full."""
 
     def __init__(self, loaded: Loaded) -> None:
-        if loaded.layout != "stream" or loaded.tokenizer is None:
-            raise BundleError(
-                "{name} does not continue text (its layout is {layout}); choose another model",
-                name=loaded.name,
-                layout=loaded.layout,
-            )
-        assert isinstance(loaded.model, GPT)
         self.loaded = loaded
-        self.model: GPT = loaded.model
-        self.tokenizer: Tokenizer = loaded.tokenizer
+        self.model, self.tokenizer = language_model(loaded, "stream")
 
     def draw(
         self, prompt: str, sampling: Sampling, streams: Sequence[tuple[int | str, ...]]

@@ -13,6 +13,7 @@ from wenfang import config
 from wenfang.checkpoint import LINEAGE, MANIFEST, BundleFiles, load_weights, read_bundle
 from wenfang.errors import BundleError
 from wenfang.models import MODELS
+from wenfang.models.gpt import GPT
 from wenfang.store import from_record
 from wenfang.tokenizer import Tokenizer
 
@@ -76,3 +77,15 @@ def build_model(files: BundleFiles) -> nn.Module:
     model = cls(settings)
     load_weights(model, files.tensors(), files.folder)
     return model
+
+
+def language_model(loaded: Loaded, layout: str) -> tuple[GPT, Tokenizer]:
+    """The model and tokenizer of a bundle trained by `layout`; BundleError if it was not."""
+    if loaded.layout != layout or loaded.tokenizer is None or not isinstance(loaded.model, GPT):
+        raise BundleError(
+            "{name} was trained for the layout {found}, not {layout}; choose another model",
+            name=loaded.name,
+            found=loaded.layout,
+            layout=layout,
+        )
+    return loaded.model, loaded.tokenizer
