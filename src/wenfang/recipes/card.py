@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wenfang.knowledge.verse import FORMS
 from wenfang.recipes.recipe import Recipe
 from wenfang.store import Manifest
 
@@ -92,5 +93,6 @@ def _samples(numbers: Mapping[str, Any]) -> list[str]:
         return []
     lines = ["## Samples", "", "The first seeds of the evaluation, on unseen titles, unpicked.", ""]
     for sample in samples:
-        lines.append(f"- 《{sample['title']}》 {'，'.join(sample['lines'])}。")
+        form = FORMS[len(sample["lines"][0])]
+        lines.append(f"- 《{sample['title']}》 {''.join(form.punctuated(sample['lines']))}")
     return [*lines, ""]
