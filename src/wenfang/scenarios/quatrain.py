@@ -23,6 +23,8 @@ from wenfang.store import Link, Manifest
 INDEX = "index.safetensors"
 # How much the title's grip on a poem counts beside the poem's own likelihood.
 AFFINITY_WEIGHT = 2.0
+# In nats a character for a poem that says one character only.
+REPETITION_WEIGHT = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,13 @@ def material(lines: tuple[str, ...], index: TrainingIndex) -> Material:
 
 
 def merit(poem: Poem) -> float:
-    """What drafts are ranked by: likelihood, and how much the title explains, per character."""
-    characters = sum(map(len, poem.lines))
-    likelihood = poem.likelihood_nats_per_character
-    return likelihood + AFFINITY_WEIGHT * poem.affinity_nats / characters
+    """What drafts are ranked by: likelihood, the title's grip, and few repeated characters.
+
+    Likelihood alone prefers 昏昏昏: what was just said is always likely.
+    """
+    text = "".join(poem.lines)
+    repeated = 1 - len(set(text)) / len(text)
+    grip = poem.affinity_nats / len(text)
+    return (
+        poem.likelihood_nats_per_character + AFFINITY_WEIGHT * grip - REPETITION_WEIGHT * repeated
+    )
