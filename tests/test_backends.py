@@ -94,7 +94,7 @@ def test_an_empty_prompt_is_refused() -> None:
 
 
 def test_a_writer_refuses_a_bundle_of_another_layout(workshop: Path) -> None:
-    with pytest.raises(BundleError, match="layout is verse"):
+    with pytest.raises(BundleError, match="for the layout verse, not stream"):
         Scribe(load(workshop / "bundles/verse"))
-    with pytest.raises(BundleError, match="layout is stream"):
+    with pytest.raises(BundleError, match="for the layout stream, not verse"):
         Poet(scribe().loaded)

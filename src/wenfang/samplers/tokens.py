@@ -205,6 +205,8 @@ def penalise(logits: Tensor, drawn: Tensor, penalty: float) -> Tensor:
 
 def keep_top(logits: Tensor, count: int) -> Tensor:
     """Only the `count` likeliest tokens; of equals the first by id."""
+    if count == 1:  # greedy decoding need not sort the vocabulary
+        return _only(logits, logits.argmax(-1, keepdim=True))
     order = logits.argsort(dim=-1, descending=True, stable=True)
     return _only(logits, order[:, :count])
 
