@@ -1,4 +1,4 @@
-"""What the bundle in the package promises: sizes, rights, numbers, and the same poems in any batch."""
+"""What the bundle in the package promises: size, rights, numbers, the same poems in any batch."""
 
 from __future__ import annotations
 
