@@ -94,7 +94,8 @@ def llama(model: gpt.GPT) -> Any:
     """transformers' LlamaForCausalLM of the same shape."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # another library's own
-        transformers = pytest.importorskip("transformers")
+        import transformers
+
         config = transformers.LlamaConfig(
             vocab_size=model.config.vocabulary_size,
             hidden_size=model.config.width,

@@ -107,7 +107,8 @@ def test_learned_anew_the_checker_passes_its_bars_on_unseen_authors(tmp_path: Pa
     root = os.environ.get("WENFANG_DATA")
     if not root:
         pytest.skip("WENFANG_DATA is not set")
-    named = pytest.importorskip("wenfang.data.named")
+    from wenfang.data import named
+
     folder = named.prepare_named("chinese_poetry", root, tmp_path / "set").folder
     train = read_poems(folder, "train")
     table = build_rhyme(train)

@@ -40,6 +40,7 @@ from wenfang.data.ngrams import (
 from wenfang.data.sorted_codes import SortedCodes
 from wenfang.errors import BundleError
 
+INDEX = "index.safetensors"  # its name in a bundle
 LINE_FALSE_POSITIVES = 1e-6
 GRAM_BITS = 30
 GRAM_SIZE = {"character": 6, "word": 6}

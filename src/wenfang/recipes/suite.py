@@ -12,7 +12,7 @@ from wenfang.backends.poet import Poet
 from wenfang.checks import Material, judge
 from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import LAYOUTS
-from wenfang.data.training_index import TrainingIndex
+from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import ConfigError
 from wenfang.evaluator import (
     Lines,
@@ -29,7 +29,6 @@ from wenfang.models.load import Loaded
 from wenfang.recipes.build import stream_tokens, window_loss
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
-INDEX = "index.safetensors"
 BATCH = 16
 OnStage = Callable[[str], None]
 

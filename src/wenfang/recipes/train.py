@@ -23,14 +23,14 @@ from wenfang.checkpoint import (
 )
 from wenfang.data.dataset import Dataset
 from wenfang.data.named import NAMED, prepare_named
-from wenfang.data.training_index import TrainingIndex
+from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import ConfigError, NotFoundError
 from wenfang.models.load import Loaded, load
 from wenfang.recipes import RECIPES
 from wenfang.recipes.build import Run, build
 from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.recipe import Recipe
-from wenfang.recipes.suite import INDEX, STANDARD, OnStage, SuiteConfig, evaluate
+from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
 from wenfang.store import Link, Manifest, to_record
 from wenfang.trainer import Event, OnEvent, Trainer
 

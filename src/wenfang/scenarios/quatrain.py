@@ -10,7 +10,7 @@ from typing import Any
 from wenfang import config
 from wenfang.backends.poet import Poem, Poet
 from wenfang.checks import Material, Report, judge
-from wenfang.data.training_index import TrainingIndex
+from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.device import environment
 from wenfang.errors import CheckError
 from wenfang.knowledge import script
@@ -20,7 +20,6 @@ from wenfang.scenarios.piece import Event, Studio, step_key
 from wenfang.scenarios.verse_brief import VerseCardBrief, words_of
 from wenfang.store import Link, Manifest
 
-INDEX = "index.safetensors"
 # How much the title's grip on a poem counts beside the poem's own likelihood.
 AFFINITY_WEIGHT = 2.0
 # In nats a character for a poem that says one character only.
