@@ -35,7 +35,6 @@ from wenfang.seal import (
     worst,
 )
 from wenfang.seal import label as labels
-from wenfang.seal.formats import Insertion
 from wenfang.seal.formats.png import AFTER_HEADER, PNG, XMP, chunk
 from wenfang.seal.identity import Identity, issue_signer, new_root, pem
 from wenfang.seal.layers import Outcome
@@ -104,7 +103,10 @@ def examine(path: Path, *sealers: Sealer) -> Verdict:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sealed_file_is_good_in_every_layer(folder: Path, sealer: Sealer, name: str) -> None:
     verdict = examine(folder / name, sealer)
-    assert [layer.status for layer in verdict.layers] == ["good"] * 5
+    assert {layer.name: layer.status for layer in verdict.layers if layer.status != "good"} in (
+        {},
+        {"watermark": "none"},
+    )
     assert verdict.exit_code == GOOD
 
 
@@ -419,9 +421,7 @@ def test_signed_glyphs_of_4_9_percent_are_not_labelled(
 def test_a_signed_file_without_its_label_is_not_labelled(
     tmp_path: Path, sealer: Sealer, careless: pytest.MonkeyPatch
 ) -> None:
-    careless.setitem(
-        FORMATS, "image/png", replace(PNG, write=lambda *_: Insertion(offset=33, content=b""))
-    )
+    careless.setitem(FORMATS, "image/png", replace(PNG, write=lambda drawn, _: drawn))
     core = Manifest(kind="asset", name="a", media_type="image/png")
     payload = Payload(media_type="image/png", data=png())
     emit(payload, tmp_path / "a.png", Provenance(manifest=core), sealer)
@@ -509,6 +509,7 @@ def test_a_verdict_is_json(folder: Path, sealer: Sealer) -> None:
         "visible",
         "metadata",
         "credential",
+        "watermark",
         "hashes",
         "manifest",
     ]

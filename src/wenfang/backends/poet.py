@@ -37,10 +37,14 @@ class Poem:
 
 
 class Poet:
-    """Draws and scores quatrains with one loaded bundle."""
+    """Draws and scores quatrains with one loaded bundle.
 
-    def __init__(self, loaded: Loaded) -> None:
+    reference  draw one poem at a time, which is slower; the poems are the same
+    """
+
+    def __init__(self, loaded: Loaded, *, reference: bool = False) -> None:
         self.loaded = loaded
+        self.reference = reference
         self.model, self.tokenizer = language_model(loaded, "verse")
         self.layout = VerseLayout()
         self._steps: dict[VerseRules, VerseStep] = {}
@@ -80,7 +84,9 @@ class Poet:
 
         title  in traditional characters; empty for none
         """
-        return self._judged(title, self.lines([title] * len(streams), rules, sampling, streams))
+        groups = [[one] for one in streams] if self.reference else [streams]
+        drawn = [self.lines([title] * len(one), rules, sampling, one) for one in groups]
+        return self._judged(title, [lines for group in drawn for lines in group])
 
     def lines(
         self,
@@ -146,4 +152,5 @@ class Poet:
             for title, lines in zip(titles, poems, strict=True)
         )
         rows = [examples.sequence(index, conditioned=True) for index in range(len(examples))]
-        return score(self.model, rows, self.scored)
+        # One row at a time costs no more here, and a poem's merit does not depend on its batch.
+        return score(self.model, rows, self.scored, rows_at_once=1)

@@ -11,7 +11,7 @@ from wenfang.device import noise
 from wenfang.errors import BriefError
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded, language_model
-from wenfang.samplers.tokens import Sampling, sample
+from wenfang.samplers.tokens import Drawn, Sampling, sample
 from wenfang.tokenizer import END
 
 
@@ -24,10 +24,14 @@ class Continuation:
 
 
 class Scribe:
-    """Continues text with one loaded bundle; the context slides once it is full."""
+    """Continues text with one loaded bundle; the context slides once it is full.
 
-    def __init__(self, loaded: Loaded) -> None:
+    reference  draw one text at a time, which is slower; the texts are the same
+    """
+
+    def __init__(self, loaded: Loaded, *, reference: bool = False) -> None:
         self.loaded = loaded
+        self.reference = reference
         self.model, self.tokenizer = language_model(loaded, "stream")
 
     def draw(
@@ -37,16 +41,22 @@ class Scribe:
         ids = self.tokenizer.encode(prompt)
         if not ids:
             raise BriefError("the prompt is empty; write a few words to continue")
-        drawn = sample(
+        groups = [[one] for one in streams] if self.reference else [list(streams)]
+        drawn = [one for group in groups for one in self._sample(ids, sampling, group)]
+        return [
+            Continuation(prompt=prompt, text=self.tokenizer.decode(one.tokens)) for one in drawn
+        ]
+
+    def _sample(
+        self, ids: list[int], sampling: Sampling, streams: Sequence[tuple[int | str, ...]]
+    ) -> list[Drawn]:
+        return sample(
             SlidingPredict(self.model),
             torch.tensor([ids]).expand(len(streams), -1),
             [noise(int(first), *rest) for first, *rest in streams],
             sampling,
             stop=frozenset({self.tokenizer.id(END)}),
         )
-        return [
-            Continuation(prompt=prompt, text=self.tokenizer.decode(one.tokens)) for one in drawn
-        ]
 
 
 class SlidingPredict:

@@ -148,11 +148,17 @@ def _show_identity(as_json: bool) -> int:
     return 0
 
 
-def identity_rotate() -> int:
+def identity_rotate(
+    revoke: Annotated[
+        bool,
+        typer.Option("--revoke", help=t("The old key may be stolen: trust nothing it signed.")),
+    ] = False,
+) -> int:
     """Make a new signing key under the same root."""
     from wenfang.engine.keeping import identity
 
-    show.table([(name, str(value)) for name, value in identity().rotate().show().items()])
+    renewed = identity().rotate(revoke=revoke)
+    show.table([(name, str(value)) for name, value in renewed.show().items()])
     return 0
 
 

@@ -1,4 +1,4 @@
-"""create, generate, scenarios, models, verify: commands that make and judge content."""
+"""create, generate, scenarios, models: commands that make content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def create(
         bool, typer.Option("--commercial", help=t("Refuse material that forbids commercial use."))
     ] = False,
     private: Annotated[
-        bool, typer.Option("--private", help=t("Keep no brief and no draft in the store."))
+        bool, typer.Option("--private", help=t("Keep no brief in the store, publish no request."))
     ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help=t("Make it again, even if the store has it."))
@@ -123,6 +123,9 @@ def generate(
     seed: Annotated[int, typer.Option(help=t("Seed of the first; the next ones count up."))] = 0,
     settings: Settings = None,
     output: Output = None,
+    private: Annotated[
+        bool, typer.Option("--private", help=t("Keep nothing, and publish no prompt."))
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Draw from one model; with -o the result is published, labelled and signed."""
@@ -135,7 +138,7 @@ def generate(
     if output:
         for number, one in enumerate(made):
             path = output if count == 1 else output / f"{seeds[number]:05d}.txt"
-            files.append(str(one.save(path).path))
+            files.append(str(one.save(path, private=private).path))
     if as_json:
         records = [
             {"text": one.text, "seed": s, "manifest": one.manifest.id}
@@ -212,29 +215,9 @@ def models(
     return 0
 
 
-def verify(
-    paths: Annotated[list[Path], typer.Argument(help=t("Files, folders or zip archives."))],
-    trust: Annotated[
-        list[Path] | None, typer.Option(help=t("Root certificate (PEM) to trust besides ours."))
-    ] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Say of each file whether it is ours, unchanged and labelled: exit 0, 1, 2 or 3."""
-    from wenfang.engine.keeping import verify_files
-    from wenfang.seal import worst
-
-    found = verify_files(paths, trust or ())
-    if as_json:
-        show.as_json({"files": [one.to_dict() for one in found], "exit_code": worst(found)})
-    else:
-        show.verdicts(found, layers=True)
-    return worst(found)
-
-
 COMMANDS: dict[str, Callable[..., int]] = {
     "create": create,
     "scenarios": scenarios,
     "generate": generate,
     "models": models,
-    "verify": verify,
 }

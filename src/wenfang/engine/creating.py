@@ -35,7 +35,8 @@ class CreateRequest:
 
     briefs    a .json, .jsonl or .csv file
     output    the folder for one piece, or the parent of one folder a brief
-    private   keep nothing in the store: no brief, no draft
+    private   keep nothing in the store, no brief and no draft, and leave the request out of
+              the published manifests and the report
     """
 
     briefs: Path
@@ -81,6 +82,7 @@ def create(
                 output=folder,
                 fresh=request.fresh,
                 commercial=request.commercial,
+                private=request.private,
                 model=request.model,
                 on_event=on_event,
             )

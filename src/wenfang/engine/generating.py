@@ -57,8 +57,11 @@ class Generated:
     manifest: Manifest
     made_from: tuple[dict[str, Any], ...] = ()
 
-    def save(self, path: Path | str) -> SealedFile:
-        """Publish it as .txt, .md or .html, labelled and signed; the store keeps its payload."""
+    def save(self, path: Path | str, *, private: bool = False) -> SealedFile:
+        """Publish it as .txt, .md or .html, labelled and signed; the store keeps its payload.
+
+        private  the store keeps nothing, and the manifest does not tell the prompt
+        """
         path = Path(path)
         media_type = MEDIA_TYPES.get(path.suffix.lower())
         if media_type is None:
@@ -67,22 +70,43 @@ class Generated:
                 path=path,
                 suffixes=", ".join(MEDIA_TYPES),
             )
-        data = self.text if media_type != "text/html" else _page(self.text)
         sealer = Sealer.at(home(), label_settings())
         core = Manifest(
             kind="asset",
             name=path.name,
             media_type=media_type,
-            inputs=(Link(role="text", id=self.manifest.id),),
-            facts={"made_with": self.manifest.facts["made_with"]},
+            inputs=self.manifest.inputs
+            if private
+            else (
+                *self.manifest.inputs,
+                Link(role="text", id=self.manifest.id),
+            ),
+            facts=self._published_facts(private),
         )
-        payload = Payload(media_type=media_type, data=data)
+        payload = payload_of(self.text, media_type)
+        if private:
+            return emit(payload, path, Provenance(manifest=core), sealer)
         with Store.open() as store:
             store.adopt(self.made_from)
             store.put(self.text.encode(), self.manifest)
             sealed = emit(payload, path, Provenance(manifest=core), sealer)
             store.put(payload.content, sealed.manifest)
         return sealed
+
+    def _published_facts(self, private: bool) -> dict[str, Any]:
+        """What the published manifest tells: with the request, a replay needs no store."""
+        facts = self.manifest.facts
+        told: dict[str, Any] = {name: facts[name] for name in ("made_with", "environment")}
+        if not private:
+            asked = {name: facts[name] for name in ("prompt", "seed", "settings")}
+            told["request"] = {"model": facts["made_with"], **asked}
+        return told
+
+
+def payload_of(text: str, media_type: str) -> Payload:
+    """A generated text as the payload of a file of that type."""
+    data = text if media_type != "text/html" else _page(text)
+    return Payload(media_type=media_type, data=data)
 
 
 def _page(text: str) -> str:
@@ -94,10 +118,11 @@ def _page(text: str) -> str:
 class Model:
     """A loaded bundle that generates."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, *, reference: bool = False) -> None:
         self.loaded = loaded
         self.name = loaded.name
-        self._writer = Poet(loaded) if loaded.layout == "verse" else Scribe(loaded)
+        kind = Poet if loaded.layout == "verse" else Scribe
+        self._writer = kind(loaded, reference=reference)
 
     def generate(self, prompt: str = "", *, seed: int = 0, **settings: object) -> Generated:
         """One asset for `prompt`; settings as in `--set`, nested names by dictionaries."""
@@ -178,7 +203,10 @@ class Model:
         ]
 
 
-def load_model(name: str) -> Model:
-    """The bundle of that name, or in that folder, ready to generate."""
+def load_model(name: str, *, reference: bool = False) -> Model:
+    """The bundle of that name, or in that folder, ready to generate.
+
+    reference  draw one sample at a time, as a replay does
+    """
     set_threads(DRAWING_THREADS)
-    return Model(load(find_bundle(name)))
+    return Model(load(find_bundle(name)), reference=reference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,10 +34,31 @@ def label_settings() -> LabelSettings:
     return config.from_dict(LabelSettings, content, where=str(path))
 
 
-def verify_files(paths: Sequence[Path], trust: Sequence[Path] = ()) -> list[Verdict]:
-    """Verdicts on files, folders and zips, trusting our own root and those of `trust` (PEM)."""
+def verify_files(
+    paths: Sequence[Path], trust: Sequence[Path] = (), *, strict: bool = False
+) -> list[Verdict]:
+    """Verdicts on files, folders and zips, trusting our own root and those of `trust` (PEM).
+
+    Where a watermark outlived the seal, the store is asked which manifest it points to.
+    """
     roots = (*own_roots(home()), *(_read_root(path) for path in trust))
-    return verify(paths, roots)
+    return [_pointed(one) for one in verify(paths, roots, strict=strict)]
+
+
+def _pointed(verdict: Verdict) -> Verdict:
+    """With the name of the manifest that a surviving watermark points to, if it is known here."""
+    marks = [layer.facts.get("pointer") for layer in verdict.layers if layer.name == "watermark"]
+    if verdict.outcome == "good" or not marks or not isinstance(marks[0], str):
+        return verdict
+    if not (home() / "store").is_dir():
+        return verdict
+    try:
+        with Store.open() as held:
+            found = held.manifest(held.resolve(marks[0]).id)
+    except WenfangError:
+        return verdict
+    told = t("{name} in this store, {id}", name=found.name, id=found.id[:12])
+    return replace(verdict, summary=f"{verdict.summary} ({told})")
 
 
 def _read_root(path: Path) -> bytes:

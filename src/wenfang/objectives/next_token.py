@@ -51,18 +51,22 @@ def negative_log_likelihood(model: GPT, tokens: Tensor, weight: Tensor) -> Tenso
 
 
 def score(
-    model: GPT, rows: list[tuple[np.ndarray, int]], scored: np.ndarray
+    model: GPT,
+    rows: list[tuple[np.ndarray, int]],
+    scored: np.ndarray,
+    rows_at_once: int = SCORING_ROWS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """NLL in nats and number of scored tokens of each row.
 
     rows    (ids, index of the first predicted token) of each sequence
     scored  (V,) bool, the tokens that count
+    rows_at_once  1 gives every row the value that it has alone, to the last bit
     returns two (n,) float64 arrays
     """
     nats, counts = [], []
     counted = torch.from_numpy(scored)
-    for start in range(0, len(rows), SCORING_ROWS):
-        batch = pad(rows[start : start + SCORING_ROWS], padding=0)
+    for start in range(0, len(rows), rows_at_once):
+        batch = pad(rows[start : start + rows_at_once], padding=0)
         weight = batch["weight"] * counted[batch["tokens"][:, 1:]]
         nats.append(negative_log_likelihood(model, batch["tokens"], weight))
         counts.append(weight.sum(dim=1).double())

@@ -9,6 +9,7 @@ from typing import Any
 
 from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.config import to_dict
+from wenfang.language import language
 from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit, sealed_id
 from wenfang.store import Link, Manifest, Store
 from wenfang.version import __version__
@@ -35,6 +36,8 @@ class Studio:
 
     fresh       make every step again, even if the store has its result
     commercial  refuse models whose material forbids commercial use
+    private     publish nothing of the brief: manifests and report leave the request out
+    reference   compute one sample at a time, as a replay does
     model       name or folder of another bundle than the scenario's own
     """
 
@@ -43,6 +46,8 @@ class Studio:
     output: Path
     fresh: bool = False
     commercial: bool = False
+    private: bool = False
+    reference: bool = False
     model: str | None = None
     on_event: OnEvent = field(default=lambda event: None)
 
@@ -60,6 +65,15 @@ class Piece:
     files: tuple[SealedFile, ...]
     manifest: Manifest
     facts: dict[str, Any]
+
+
+def request_facts(studio: Studio, brief: object) -> dict[str, Any]:
+    """What a replay needs to make the piece again; nothing of it where the piece is private."""
+    if studio.private:
+        return {}
+    return {
+        "request": {"brief": to_dict(brief), "model": studio.model, "language": language()},
+    }
 
 
 def step_key(step: str, *inputs: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from wenfang.checks import Check
 from wenfang.language import language, t
 from wenfang.scenarios.quatrain import Written
-from wenfang.seal import SealedFile, Sealer
+from wenfang.seal import SealedFile
 from wenfang.store import Lineage, Manifest
 
 STYLE = """
@@ -35,22 +35,26 @@ th { font-weight: 600; white-space: nowrap; }
 code, pre { font: .82rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
 code { overflow-wrap: anywhere; }
 pre { background: #f3ecdf; padding: .9rem 1rem; overflow-x: auto; border-radius: 4px; }
-.pass { color: #3d6b3d; } .repair, .block { color: var(--red); } .note { color: var(--soft); }
+.pass { color: #3d6b3d; } .warn, .repair, .block { color: var(--red); }
+.note { color: var(--soft); }
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportContent:
-    """Everything that a report tells; `files` are those sealed before the report itself."""
+    """Everything that a report tells; `files` are those sealed before the report itself.
 
-    brief: dict[str, Any]
+    Nothing that signing changes is in it, so that the same request gives the same page again.
+    brief  None where the piece is private
+    """
+
+    brief: dict[str, Any] | None
     title: str
     lines: tuple[str, ...]
     written: Written
     model: Manifest
     lineage: Lineage
     files: tuple[SealedFile, ...]
-    sealer: Sealer
 
 
 def render_report(content: ReportContent) -> str:
@@ -62,8 +66,10 @@ def render_report(content: ReportContent) -> str:
         _section(t("Rights"), _rights(content)),
         _section(t("Files"), _files(content.files)),
         _section(t("Label and signature"), _signing(content)),
-        _section(t("The brief"), _pre(json.dumps(content.brief, ensure_ascii=False, indent=2))),
     ]
+    if content.brief is not None:
+        brief = json.dumps(content.brief, ensure_ascii=False, indent=2)
+        sections.append(_section(t("The brief"), _pre(brief)))
     body = "\n".join(sections)
     code = "zh" if language() == "zh" else "en"
     return (
@@ -107,6 +113,7 @@ def _checks(checks: tuple[Check, ...]) -> str:
     outcomes = {
         "pass": t("passed"),
         "note": t("noted"),
+        "warn": t("warned of"),
         "repair": t("to repair"),
         "block": t("blocked"),
     }
@@ -134,7 +141,7 @@ def _making(content: ReportContent) -> str:
     rows = [
         (t("model"), f"{content.model.name} · {facts.get('parameters', '–')} {t('parameters')}"),
         (t("model id"), content.model.id),
-        (t("seed"), str(content.brief.get("seed", ""))),
+        *([(t("seed"), str(content.brief.get("seed", "")))] if content.brief else []),
         (
             t("log-likelihood"),
             t(
@@ -161,24 +168,27 @@ def _files(files: tuple[SealedFile, ...]) -> str:
         (
             f'<a href="{escape(file.path.name)}">{escape(file.path.name)}</a>',
             f"<code>{file.payload_sha256}</code>",
-            f"<code>{file.file_sha256}</code>",
+            escape(_watermark(file)),
         )
         for file in files
     ]
-    head = (t("file"), t("SHA-256 before labels"), t("SHA-256 as published"))
-    return _table(rows, head)
+    return _table(rows, (t("file"), t("SHA-256 before labels"), t("watermark")))
+
+
+def _watermark(file: SealedFile) -> str:
+    """Which watermark a file carries, or why it carries none."""
+    reason = file.watermark.get("none")
+    return t(reason) if isinstance(reason, str) else str(file.watermark.get("kind"))
 
 
 def _signing(content: ReportContent) -> str:
-    notes = list(dict.fromkeys(note for file in content.files for note in file.notes))
     label = content.files[0].label
-    signer = escape(str(content.sealer.identity.show()["signer_sha256"]))
-    shown = [
-        f"<li>{escape(t('signing identity'))}: <code>{signer}</code></li>",
-        *(f"<li>{escape(note)}</li>" for note in notes),
-    ]
-    command = t("Check the files with: wenfang verify FOLDER")
+    shown = {key: label[key] for key in ("Label", "ContentProducer", "ContentPropagator")}
+    notes = list(dict.fromkeys(note for file in content.files for note in file.notes))
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    command = t("Number, key and hash of each file stand in its signed manifest; check the files "
+                "with: wenfang verify FOLDER")  # fmt: skip
     return (
-        f"<ul>{''.join(shown)}</ul>\n{_pre(json.dumps({'AIGC': label}, indent=2))}\n"
+        f"<ul>{items}</ul>\n{_pre(json.dumps({'AIGC': shown}, indent=2))}\n"
         f'<p class="soft">{escape(command)}</p>'
     )

@@ -15,7 +15,7 @@ from wenfang.knowledge import script
 from wenfang.media.fonts import covers, installed
 from wenfang.media.image import encode_png, web_size
 from wenfang.models.load import Loaded, load
-from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish
+from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
 from wenfang.scenarios.quatrain import write
 from wenfang.scenarios.report import ReportContent, render_report
 from wenfang.scenarios.rights import require_commercial
@@ -34,18 +34,18 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     lineage = studio.store.lineage(bundle.id)
     if studio.commercial:
         require_commercial(lineage, loaded.name)
-    made_from = (
-        Link(role="bundle", id=bundle.id),
-        Link(role="brief", id=_keep_brief(brief, studio).id),
-    )
+    made_from: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
+    if not studio.private:
+        made_from = (*made_from, Link(role="brief", id=_keep_brief(brief, studio).id))
     studio.on_event(Event(step="write", done=0, of=4))
-    written, poem = write(brief, studio, Poet(loaded), made_from)
+    written, poem = write(brief, studio, Poet(loaded, reference=studio.reference), made_from)
     title = _in_script(brief, brief.subject)
     lines = tuple(_in_script(brief, line) for line in written.poem.lines)
-    inputs = (*made_from, Link(role="poem", id=poem.id))
+    # A private poem's manifest would name the request, and its id would commit to it.
+    inputs = made_from if studio.private else (*made_from, Link(role="poem", id=poem.id))
     facts: dict[str, Any] = {
         "made_with": loaded.name,
-        "seed": brief.seed,
+        **request_facts(studio, brief),
         "checks": written.report.to_dict(),
         "environment": environment(),
     }
@@ -55,14 +55,13 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     for name, payload in _payloads(brief, title, lines, studio):
         files.append(publish(lettered, name, payload, inputs, facts))
     content = ReportContent(
-        brief=config.to_dict(brief),
+        brief=None if studio.private else config.to_dict(brief),
         title=title,
         lines=tuple(brief.rules.punctuated(lines)),
         written=written,
         model=bundle,
         lineage=lineage,
         files=tuple(files),
-        sealer=studio.sealer,
     )
     page = Payload(media_type="text/html", data=render_report(content))
     files.append(publish(studio, "report.html", page, inputs, facts))

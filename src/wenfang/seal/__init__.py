@@ -6,7 +6,7 @@ from wenfang.seal.label import LabelSettings
 from wenfang.seal.layers import EXIT_CODES, LAYERS, Layer, Verdict, worst
 from wenfang.seal.reader import verify
 from wenfang.seal.statement import sealed_id
-from wenfang.seal.writer import Payload, Provenance, SealedFile, Sealer, emit
+from wenfang.seal.writer import Origin, Payload, Provenance, SealedFile, Sealer, emit
 
 __all__ = [
     "EXIT_CODES",
@@ -15,6 +15,7 @@ __all__ = [
     "Identity",
     "LabelSettings",
     "Layer",
+    "Origin",
     "Payload",
     "Provenance",
     "SealedFile",

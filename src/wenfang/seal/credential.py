@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,21 +21,25 @@ ASSERTION = "org.wenfang.seal"
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # A detached credential covers plain bytes: naming a text format would let the library guess.
 DETACHED = "application/octet-stream"
+PARENT = "parent.c2pa"  # resource name of a parent's detached credential
 JUMBF = b"jumb"  # the box type that every embedded C2PA manifest begins with
 MAX_CREDENTIAL_BYTES = 16 << 20
 
-State = Literal["trusted", "expired", "foreign", "tampered", "absent"]
+State = Literal["trusted", "expired", "foreign", "revoked", "tampered", "absent"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
     """What a credential says and whether it holds.
 
-    state     trusted: signed under one of our roots and unbroken
+    state     trusted: signed under one of our roots and unbroken; revoked: so too, but its
+              owner has revoked the key
     codes     failure codes of the C2PA validation
     claims    our own assertion, {} if it has none
     made_by   generator and signer as the credential names them
     generated the first action is c2pa.created from a trained model
+    serial    decimal serial number of the signer's certificate
+    history   generators of the manifests that it was made from, the parent first
     """
 
     state: State
@@ -43,15 +47,34 @@ class Credential:
     claims: Mapping[str, Any] | None = None
     made_by: str = ""
     generated: bool = False
+    serial: str = ""
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The file that this one was made from, which has a credential in it or beside it."""
+
+    data: bytes
+    media_type: str
+    detached: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What is to be signed: our assertion, the title shown by viewers, the engine's version."""
+    """What is to be signed: our assertion, the title shown by viewers, the engine's version.
+
+    made_with      name of another maker's program, for content that was not made here
+    parent         the same content with its maker's credential, which stays as an ingredient
+    timestamp_url  an RFC 3161 authority, asked over the network; None where none is set
+    """
 
     title: str
     version: str
     assertion: Mapping[str, object]
+    made_with: str | None = None
+    parent: Parent | None = None
+    timestamp_url: str | None = None
 
 
 def sign_embedded(data: bytes, media_type: str, claim: Claim, identity: Identity) -> bytes:
@@ -71,19 +94,17 @@ def _sign(
 ) -> bytes:
     import c2pa
 
+    url = claim.timestamp_url.encode() if claim.timestamp_url else None
     info = c2pa.C2paSignerInfo(
-        ALGORITHM.encode(), identity.signer + identity.root, identity.key_pem, None
+        ALGORITHM.encode(), identity.signer + identity.root, identity.key_pem, url
     )
     try:
         with (
             _context(()) as context,
             c2pa.Signer.from_info(info) as signer,
-            c2pa.Builder(_definition(media_type, claim), context) as builder,
+            c2pa.Builder(_definition(media_type, claim, context), context) as builder,
         ):
-            builder.set_intent(
-                c2pa.C2paBuilderIntent.CREATE,
-                c2pa.C2paDigitalSourceType.TRAINED_ALGORITHMIC_MEDIA,
-            )
+            _describe(builder, claim)
             if signed is None:
                 builder.set_no_embed()
             manifest: bytes = builder.sign(signer, media_type, io.BytesIO(data), signed)
@@ -96,12 +117,58 @@ def _sign(
     return manifest
 
 
-def _definition(media_type: str, claim: Claim) -> dict[str, object]:
+def _describe(builder: Any, claim: Claim) -> None:
+    """The first action: made here, made with another program, or another maker's file taken up."""
+    import c2pa
+
+    if claim.parent is not None:
+        builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+        parent = claim.parent
+        if parent.detached is not None:
+            builder.add_resource(PARENT, io.BytesIO(parent.detached))
+            return
+        ingredient = {"title": claim.title, "relationship": "parentOf"}
+        builder.add_ingredient(ingredient, parent.media_type, io.BytesIO(parent.data))
+    elif claim.made_with is not None:
+        made: dict[str, object] = {
+            "action": "c2pa.created",
+            "digitalSourceType": GENERATED,
+            "softwareAgent": {"name": claim.made_with},
+        }
+        builder.add_action(made)
+    else:
+        builder.set_intent(
+            c2pa.C2paBuilderIntent.CREATE,
+            c2pa.C2paDigitalSourceType.TRAINED_ALGORITHMIC_MEDIA,
+        )
+
+
+def _definition(media_type: str, claim: Claim, context: Any) -> dict[str, object]:
+    parent = claim.parent
+    beside = parent is not None and parent.detached is not None
     return {
         "claim_generator_info": [{"name": "Wenfang", "version": claim.version}],
         "title": claim.title,
         "format": media_type,
         "assertions": [{"label": ASSERTION, "data": _packed(claim.assertion)}],
+        "ingredients": [_ingredient(parent, claim.title, context)] if beside and parent else [],
+    }
+
+
+def _ingredient(parent: Parent, title: str, context: Any) -> dict[str, object]:
+    """A parent whose credential lies beside it, with how that validates, as C2PA asks."""
+    import c2pa
+
+    with c2pa.Reader(DETACHED, io.BytesIO(parent.data), parent.detached, context=context) as reader:
+        report = json.loads(reader.json())
+    return {
+        "title": title,
+        "format": parent.media_type,
+        "instance_id": "parent",
+        "relationship": "parentOf",
+        "active_manifest": report["active_manifest"],
+        "validation_results": report["validation_results"],
+        "manifest_data": {"format": "application/c2pa", "identifier": PARENT},
     }
 
 
@@ -173,7 +240,19 @@ def _reading(report: Mapping[str, Any]) -> Credential:
         claims=_unpacked(assertions.get(ASSERTION, {})),
         made_by=f"{generator.get('name', '?')} / {signer.get('issuer', '?')}",
         generated=_first_action(assertions) == ("c2pa.created", GENERATED),
+        serial=str(signer.get("cert_serial_number", "")),
+        history=tuple(_history(report, manifest)),
     )
+
+
+def _history(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Who made what `manifest` was made from, as their credentials say."""
+    manifests = report["manifests"]
+    for ingredient in manifest.get("ingredients", ()):
+        before = manifests.get(ingredient.get("active_manifest"), {})
+        generator = (before.get("claim_generator_info") or [{}])[0]
+        signer = before.get("signature_info", {})
+        yield f"{generator.get('name', '?')} / {signer.get('issuer', '?')}"
 
 
 def _state(validation: str, codes: set[str]) -> State:

@@ -28,6 +28,7 @@ from wenfang.language import t
 
 FOLDER = "identity"
 ROOT, ROOT_KEY, SIGNER, RETIRED = "root.pem", "root-key.pem", "signer.pem", "retired.pem"
+REVOKED = "revoked.pem"
 ALGORITHM = "ed25519"
 SELF_MADE = "self-made, not issued by an authority"
 # Without a time-stamp authority a credential ends with its signer's certificate: hence 20 years.
@@ -106,8 +107,11 @@ class Identity:
             "valid_until": signer.not_valid_after_utc.date().isoformat(),
         }
 
-    def rotate(self) -> Identity:
-        """A new signing key under the same root, in one rename; files sealed before stay good."""
+    def rotate(self, *, revoke: bool = False) -> Identity:
+        """A new signing key under the same root, in one rename; files sealed before stay good.
+
+        revoke  the old key was stolen or may have been: its signatures are not trusted any more
+        """
         root_key_pem = _read(self.folder / ROOT_KEY)
         try:
             root_key = serialization.load_pem_private_key(root_key_pem, password=None)
@@ -118,6 +122,10 @@ class Identity:
             raise _damaged(self.folder / ROOT_KEY)
         if root.public_key() != root_key.public_key():
             raise _damaged(self.folder / ROOT_KEY)
+        if revoke:
+            listed = self.folder / REVOKED
+            before = _read(listed) if listed.exists() else None
+            _replace_private(listed, _revocation_list(root_key, root, self.signer, before))
         key, certificate = issue_signer(root_key, root)
         retired = self.folder / RETIRED
         _replace_private(retired, (_read(retired) if retired.exists() else b"") + self.signer)
@@ -125,14 +133,37 @@ class Identity:
         return Identity(folder=self.folder, root=self.root, signer=pem(certificate), key=key)
 
     def export(self, path: Path) -> None:
-        """Write the root certificate, which others give to `wenfang verify --trust`."""
-        write_bytes(path, self.root)
+        """Write the root certificate, which others give to `wenfang verify --trust`.
+
+        With it goes the list of keys that were revoked: give it to them again after a revocation.
+        """
+        listed = self.folder / REVOKED
+        write_bytes(path, self.root + (_read(listed) if listed.exists() else b""))
 
 
 def own_roots(home: Path) -> tuple[bytes, ...]:
-    """Our root certificate as a tuple for `verify`; empty where no identity was made yet."""
-    path = home / FOLDER / ROOT
-    return (_read(path),) if os.path.exists(path) else ()
+    """Our root certificate, with its revocation list, for `verify`; empty without an identity."""
+    path, listed = home / FOLDER / ROOT, home / FOLDER / REVOKED
+    if not os.path.exists(path):
+        return ()
+    return (_read(path) + (_read(listed) if os.path.exists(listed) else b""),)
+
+
+def _revocation_list(
+    root_key: Ed25519PrivateKey, root: x509.Certificate, signer: bytes, before: bytes | None
+) -> bytes:
+    """The root's list (RFC 5280) with one more signer on it, PEM."""
+    now = _now()
+    builder = x509.CertificateRevocationListBuilder().issuer_name(root.subject)
+    # A list without a date to look again would be refused; nobody here fetches a newer one.
+    builder = builder.last_update(now).next_update(root.not_valid_after_utc)
+    for one in x509.load_pem_x509_crl(before) if before else ():
+        builder = builder.add_revoked_certificate(one)
+    serial = x509.load_pem_x509_certificate(signer).serial_number
+    entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+    entry = entry.add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False)
+    listed = builder.add_revoked_certificate(entry.build()).sign(root_key, None)
+    return listed.public_bytes(serialization.Encoding.PEM)
 
 
 def new_root(years: float = ROOT_YEARS) -> tuple[Ed25519PrivateKey, x509.Certificate]:

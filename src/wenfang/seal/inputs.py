@@ -47,15 +47,28 @@ def items(paths: Iterable[Path]) -> Iterator[Item | Verdict]:
     """
     files: dict[str, None] = {}
     for path in paths:
+        if not _exists(path):
+            raise NotFoundError("{path} is not there; give a file, a folder or a zip", path=path)
         if path.is_dir():
             yield from _folder(path)
-        elif not path.exists():
-            raise NotFoundError("{path} is not there; give a file, a folder or a zip", path=path)
-        elif path.suffix.lower() == ".zip" and path.is_file():
+        elif path.suffix.lower() == ".zip" and path.is_file() and not _sealed(path):
             yield from _archive(path)
         else:
             files[str(path)] = None
-    yield from _group(_with_owners(files), _read_file, os.path.isfile)
+    yield from _group(_with_owners(files), read_file, os.path.isfile)
+
+
+def _exists(path: Path) -> bool:
+    """Whether something has that name; False for a name that no file can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def _sealed(path: Path) -> bool:
+    """A sealed zip is one file; what is in it belongs to it."""
+    return path.with_name(path.name + STATEMENT).is_file()
 
 
 def _with_owners(files: Iterable[str]) -> list[str]:
@@ -76,7 +89,7 @@ def _folder(folder: Path) -> Iterator[Item | Verdict]:
             yield undecided(str(folder), t("more than {count} files; give a part", count=MAX_FILES))
             return
     present = set(names)
-    yield from _group(names, _read_file, present.__contains__)
+    yield from _group(names, read_file, present.__contains__)
 
 
 def _group(names: list[str], read: Read, exists: Callable[[str], bool]) -> Iterator[Item | Verdict]:
@@ -98,7 +111,8 @@ def _group(names: list[str], read: Read, exists: Callable[[str], bool]) -> Itera
         yield Item(name=name, data=data, sidecars=sidecars)
 
 
-def _read_file(name: str) -> bytes | str:
+def read_file(name: str) -> bytes | str:
+    """The bytes of a regular file of bearable size, or why there are none."""
     path = Path(name)
     try:
         if not path.is_file():

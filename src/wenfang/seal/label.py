@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,12 +42,16 @@ class LabelSettings:
     producer_name  the maker's plain name; used in the metadata label when there is no code
     producer_code  the provider code of 27 characters that the legal person holds, or None
     position       where a text carries its visible line
+    watermark      False leaves out every invisible watermark
+    timestamp_url  an RFC 3161 authority that times each credential over the network, or None
     """
 
     language: Literal["zh", "en", "both"] = "both"
     producer_name: str = "Wenfang"
     producer_code: str | None = None
     position: Literal["start", "end"] = "end"
+    watermark: bool = True
+    timestamp_url: str | None = None
 
     def __post_init__(self) -> None:
         if self.producer_code is not None and not PROVIDER_CODE.fullmatch(self.producer_code):
@@ -104,11 +108,22 @@ def produce_id(manifest_id: str) -> str:
     return f"wf-{manifest_id[:32]}"
 
 
-def new_label(settings: LabelSettings, manifest_id: str) -> dict[str, str]:
-    """The seven fields at first writing: the propagator is the producer."""
+def new_label(
+    settings: LabelSettings, manifest_id: str, before: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The seven fields. At first writing the propagator is the producer; a valid label that the
+    content had `before` keeps its grade, its producer and number, and we are the propagator."""
     number = produce_id(manifest_id)
-    values = ("1", settings.producer, number, "", settings.producer, number, "")
-    return dict(zip(KEYS, values, strict=True))
+    if before is None:
+        values = ("1", settings.producer, number, "", settings.producer, number, "")
+        return dict(zip(KEYS, values, strict=True))
+    kept = {key: before[key] for key in KEYS}
+    return {
+        **kept,
+        "ContentPropagator": settings.producer,
+        "PropagateID": number,
+        "ReservedCode2": "",
+    }
 
 
 def bare_json(label: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ A stranger's valid key is "not ours"; only certificates under `trust_roots` are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,27 @@ from wenfang.atomic import sha256_bytes
 from wenfang.language import t
 from wenfang.seal import statement as statements
 from wenfang.seal.credential import Credential, read_credential
-from wenfang.seal.formats import Format, format_of, without
-from wenfang.seal.formats.contract import visible_layer
+from wenfang.seal.formats import Format, format_of, started_format, without
+from wenfang.seal.formats.contract import Trace, visible_layer
 from wenfang.seal.inputs import CREDENTIAL, LABEL, STATEMENT, Item, items
 from wenfang.seal.label import label_fault, parse_label, sidecar_json
 from wenfang.seal.layers import Layer, LayerName, Status, Verdict, judge, undecided
+from wenfang.seal.strict import strict_faults
+from wenfang.seal.trust import Trust
 
 
-def verify(paths: Iterable[Path], trust_roots: Sequence[bytes] = ()) -> list[Verdict]:
+def verify(
+    paths: Iterable[Path], trust_roots: Sequence[bytes] = (), *, strict: bool = False
+) -> list[Verdict]:
     """Examine files, folders and zip archives against root certificates (PEM).
 
     Give `identity.own_roots(home)` for files made here, and others' roots beside it.
+    strict: a publisher's gate; a good file must also have all that `seal.strict` names
     raises NotFoundError for a path that does not exist
     """
-    roots = tuple(trust_roots)
+    trust = Trust.of(trust_roots)
     found = items(paths)
-    return [one if isinstance(one, Verdict) else examine(one, roots) for one in found]
+    return [one if isinstance(one, Verdict) else examine(one, trust, strict) for one in found]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,7 @@ class _Evidence:
 
     item: Item
     format: Format | None
+    named: Format | None
     manifest: statements.Reading
     credential: Credential
 
@@ -54,34 +60,55 @@ class _Evidence:
         return self.manifest.statement or self.credential.claims or {}
 
 
-def examine(item: Item, roots: tuple[bytes, ...]) -> Verdict:
+def examine(item: Item, trust: Trust, strict: bool = False) -> Verdict:
     """The verdict on one file with its sidecars."""
-    chosen = format_of(item.name)
+    chosen, named = _format(item)
     if chosen is None and not item.sidecars:
         return undecided(item.name, t("a kind of file that nothing here reads"))
     evidence = _Evidence(
         item=item,
         format=chosen,
-        manifest=statements.read(item.sidecars.get(STATEMENT), roots),
-        credential=_credential(item, chosen, roots),
+        named=named,
+        manifest=statements.read(item.sidecars.get(STATEMENT), trust),
+        credential=_credential(item, chosen, trust),
     )
+    metadata, visible = _metadata(evidence), _visible(evidence)
     layers = (
-        _visible(evidence),
-        _metadata(evidence),
+        visible,
+        metadata,
         _credential_layer(evidence),
-        _hashes(evidence),
+        _watermark(evidence),
+        _hashes(evidence, metadata),
         _manifest(evidence),
     )
-    return judge(item.name, layers)
+    verdict = judge(item.name, layers)
+    faults = strict_faults(evidence.manifest.statement) if strict else ()
+    if verdict.outcome == "good" and faults:
+        return Verdict(
+            path=item.name, outcome="cannot tell", summary="; ".join(faults), layers=layers
+        )
+    return verdict
 
 
-def _credential(item: Item, chosen: Format | None, roots: tuple[bytes, ...]) -> Credential:
-    if chosen is not None and chosen.credential == "embedded":
-        return read_credential(item.data, chosen.media_type, None, roots)
+def _format(item: Item) -> tuple[Format | None, Format | None]:
+    """What the content is, and what the name says it is."""
+    named, started = format_of(item.name), started_format(item.data)
+    if named is not None and named.starts is not None and named.starts(item.data):
+        return named, named
+    return started or named, named
+
+
+def _credential(item: Item, chosen: Format | None, trust: Trust) -> Credential:
     detached = item.sidecars.get(CREDENTIAL)
-    if detached is None:
+    if chosen is not None and chosen.credential == "embedded":
+        found = read_credential(item.data, chosen.media_type, None, trust.roots)
+    elif detached is not None:
+        found = read_credential(item.data, "", detached, trust.roots)
+    else:
         return Credential(state="absent")
-    return read_credential(item.data, "", detached, roots)
+    if found.state == "trusted" and trust.revokes(found.serial):
+        return replace(found, state="revoked")
+    return found
 
 
 def _visible(evidence: _Evidence) -> Layer:
@@ -129,7 +156,14 @@ def _credential_layer(evidence: _Evidence) -> Layer:
     texts: dict[str, tuple[Status, str]] = {
         "trusted": ("good", t("the credential is signed by a trusted key")),
         "expired": ("unknown", t("the credential's certificate is out of date")),
-        "foreign": ("foreign", t("the credential is signed with a key that is not trusted here")),
+        "foreign": (
+            "foreign",
+            t(
+                "the credential is signed with a key that is not trusted here ({maker})",
+                maker=credential.made_by,
+            ),
+        ),
+        "revoked": ("foreign", t("the credential's key was revoked by its owner")),
         "tampered": ("tampered", t("the credential does not fit the file or is damaged")),
         "absent": ("unknown", t("no credential is in the file or beside it")),
     }
@@ -142,21 +176,68 @@ def _credential_layer(evidence: _Evidence) -> Layer:
             status, finding = "tampered", t("the credential is that of another manifest")
         elif sealed is not None and sidecar is not None and sha256_bytes(sidecar) != sealed:
             status, finding = "tampered", t("the credential's sidecar was changed")
-    facts = {"made_by": credential.made_by, "codes": list(credential.codes)}
-    return _layer("credential", status, finding, generated=credential.generated, **facts)
+    return _layer(
+        "credential",
+        status,
+        finding,
+        generated=credential.generated,
+        made_by=credential.made_by,
+        history=list(credential.history),
+        codes=list(credential.codes),
+    )
 
 
-def _hashes(evidence: _Evidence) -> Layer:
+def _watermark(evidence: _Evidence) -> Layer:
+    """The watermark against the one recorded; where nothing is recorded, it is searched for."""
+    recorded = evidence.claims.get("watermark")
+    known = recorded if isinstance(recorded, Mapping) else {}
+    reason, pointer = known.get("none"), known.get("pointer")
+    if isinstance(reason, str):
+        return _layer("watermark", "none", t("no watermark: {reason}", reason=t(reason)))
+    if evidence.format is None or evidence.format.trace is None or (evidence.claims and not known):
+        return _layer("watermark", "none", t("this kind of file holds no watermark"))
+    # An unchanged file needs no search for sizes, angles and cuts.
+    search = evidence.credential.state not in ("trusted", "foreign", "revoked")
+    return _traced(evidence.format.trace(evidence.item.data, search), pointer)
+
+
+def _traced(trace: Trace, recorded: object) -> Layer:
+    facts = {**trace.facts, "pointer": trace.pointer, "p_value": trace.p_value}
+    if trace.pointer is None and recorded is None:
+        return _layer("watermark", "none", t("no watermark was found"), **facts)
+    if trace.pointer is None:
+        return _layer("watermark", "unknown", t("the watermark is not found any more"), **facts)
+    finding = t("a watermark points to manifest {pointer}", pointer=trace.pointer)
+    if recorded is None:
+        return _layer("watermark", "unknown", finding, **facts)
+    if trace.pointer != recorded:
+        finding = t("the watermark points to another manifest, {pointer}", pointer=trace.pointer)
+        return _layer("watermark", "tampered", finding, **facts)
+    return _layer("watermark", "good", finding, **facts)
+
+
+def _hashes(evidence: _Evidence, metadata: Layer) -> Layer:
     """The file's bytes against the statement, and the payload's without the labels put in."""
-    statement = evidence.manifest.statement
+    statement, named = evidence.manifest.statement, evidence.named
+    if named is not None and evidence.format is not named:
+        actual = evidence.format.name if evidence.format else "?"
+        finding = t(
+            "the name says {named}, the content is {actual}", named=named.name, actual=actual
+        )
+        return _layer("hashes", "unknown", finding)
     if statement is None and evidence.credential.state == "trusted":
         return _layer("hashes", "good", t("the credential covers the file's bytes"))
     if statement is None:
         return _layer("hashes", "unknown", t("nothing that is trusted tells the file's hash"))
     actual = sha256_bytes(evidence.item.data)
     if actual != statement.get("file_sha256"):
+        gone = _removed(evidence, metadata)
         finding = t("the file is not the one that was sealed, or was changed since")
-        return _layer("hashes", "tampered", finding, file_sha256=actual)
+        if gone:
+            finding = t(
+                "the file was saved again: {marks} were removed", marks=", ".join(map(t, gone))
+            )
+        return _layer("hashes", "tampered", finding, file_sha256=actual, removed=list(gone))
     spans = statement.get("inserted")
     if spans is None:
         finding = t("the file is the one sealed (its label is drawn: no payload to compare)")
@@ -170,6 +251,17 @@ def _hashes(evidence: _Evidence) -> Layer:
         return _layer("hashes", "tampered", finding, payload_sha256=payload)
     finding = t("file and payload are the ones sealed")
     return _layer("hashes", "good", finding, file_sha256=actual, payload_sha256=payload)
+
+
+def _removed(evidence: _Evidence, metadata: Layer) -> tuple[str, ...]:
+    """Marks that the sealed file had and this one lacks, as a re-save or a remux leaves it."""
+    chosen = evidence.format
+    if chosen is None:
+        return ()
+    inside = chosen.credential == "embedded" and evidence.credential.state == "absent"
+    lost = chosen.write is not None and metadata.status == "unlabelled"
+    found = (("the credential", inside), ("the metadata label", lost and not metadata.facts))
+    return tuple(name for name, gone in found if gone)
 
 
 def _manifest(evidence: _Evidence) -> Layer:

@@ -12,7 +12,7 @@ import base64
 import binascii
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from wenfang.language import t
 from wenfang.seal.identity import Identity
 from wenfang.seal.inputs import STATEMENT
 from wenfang.seal.layers import Layer, Status
+from wenfang.seal.trust import Trust
 
 FORMAT = "wenfang-seal/1"
 MAX_STATEMENT_BYTES = 16 << 20
@@ -34,8 +35,10 @@ MAX_STATEMENT_BYTES = 16 << 20
 #   manifest            the core: kind, name, inputs, licence, facts, version …
 #   manifest_sha256     its id, which the credential holds too
 #   media_type, payload_sha256 (before labels), file_sha256 (after), file_bytes
-#   inserted            [offset, length] of every label in the bytes, or null where it is drawn
+#   inserted            [offset, length] of every label in the bytes, with what stood there before
+#                       in hexadecimal digits if anything did; null where it is drawn
 #   label, visible      the seven fields; words, form and measures of the visible label
+#   watermark           {"kind", "pointer"} or {"none": why}
 #   credential          {"form": "embedded" | "sidecar", "sha256": of the sidecar or null}
 #   producer, identity, sealed_at, certificate
 
@@ -65,8 +68,8 @@ def _found(status: Status, finding: str, statement: Mapping[str, Any] | None = N
     return Reading(layer=layer, statement=statement)
 
 
-def read(content: bytes | None, roots: Iterable[bytes]) -> Reading:
-    """Check a signed manifest's bytes: whole, signed, consistent, and by a key under `roots`."""
+def read(content: bytes | None, trust: Trust) -> Reading:
+    """Check a signed manifest's bytes: whole, signed, consistent, and by a trusted key."""
     if content is None:
         return _found("unknown", t("the signed manifest is not beside the file"))
     try:
@@ -77,7 +80,7 @@ def read(content: bytes | None, roots: Iterable[bytes]) -> Reading:
     if document["format"] != FORMAT:
         return _found("unknown", t("the signed manifest is of an unknown version"))
     statement = document["statement"]
-    status, finding = _trust(statement["certificate"].encode(), tuple(roots))
+    status, finding = _trust(statement["certificate"].encode(), trust)
     return _found(status, finding, statement)
 
 
@@ -114,11 +117,13 @@ def _cause(error: Exception) -> str:
     return "signature" if isinstance(error, InvalidSignature) else type(error).__name__
 
 
-def _trust(certificate: bytes, roots: tuple[bytes, ...]) -> tuple[Status, str]:
-    """Whether the signer's certificate was issued by one of `roots` and is in date."""
+def _trust(certificate: bytes, trust: Trust) -> tuple[Status, str]:
+    """Whether the signer's certificate was issued by a trusted root, stands and is in date."""
     signer = x509.load_pem_x509_certificate(certificate)
-    if not any(_issued(signer, root) for root in roots):
+    if not any(_issued(signer, root) for root in trust.roots):
         return "foreign", t("the manifest is signed with a key that is not trusted here")
+    if signer.serial_number in trust.revoked:
+        return "foreign", t("the manifest is signed with a key that its owner has revoked")
     now = datetime.datetime.now(datetime.UTC)
     if not signer.not_valid_before_utc <= now < signer.not_valid_after_utc:
         return "unknown", t("the signer's certificate is out of date")

@@ -16,14 +16,22 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from wenfang.atomic import TEMPORARY_PREFIX, disk_errors, sha256_bytes
+from wenfang.atomic import TEMPORARY_PREFIX, canonical_json, disk_errors, sha256_bytes
 from wenfang.config import to_dict
 from wenfang.errors import SealError
 from wenfang.seal import statement as statements
-from wenfang.seal.credential import Claim, sign_detached, sign_embedded
-from wenfang.seal.formats import FORMATS, Drawn, Format, insert
+from wenfang.seal.credential import (
+    Claim,
+    Parent,
+    read_credential,
+    sign_detached,
+    sign_embedded,
+)
+from wenfang.seal.formats import FORMATS, Drawn, Format, Marking
 from wenfang.seal.identity import SELF_MADE, Identity
 from wenfang.seal.inputs import CREDENTIAL, LABEL, SIDECARS, STATEMENT
 from wenfang.seal.label import LabelSettings, new_label, sidecar_json
@@ -31,19 +39,37 @@ from wenfang.seal.layers import Verdict
 from wenfang.seal.reader import verify
 from wenfang.store.manifest import Manifest
 
+if TYPE_CHECKING:
+    from PIL import Image
 
-@dataclass(frozen=True, kw_only=True)
+    from wenfang.media.audio import Sound
+    from wenfang.media.video import Film
+
+POINTER_DIGITS = 12  # of the manifest's id, which an invisible watermark points to
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Payload:
-    """Generated content before any label: bytes, or text that becomes UTF-8."""
+    """Generated content before any label.
+
+    data  the bytes of a file; text, which becomes UTF-8; or a picture, a sound or a film, which
+          is encoded once, after its label is drawn
+    """
 
     media_type: str
-    data: bytes | str
+    data: bytes | str | Image.Image | Sound | Film
 
-    @property
+    @cached_property
     def content(self) -> bytes:
-        """The payload's bytes; SealError for text that UTF-8 cannot carry."""
+        """The bytes that name the payload and that a store keeps: the file's, or a lossless form.
+
+        A film's frames are too many to keep: its content is the hash of each.
+        raises SealError for text that UTF-8 cannot carry
+        """
         if isinstance(self.data, bytes):
             return self.data
+        if not isinstance(self.data, str):
+            return _lossless(self.data)
         try:
             return self.data.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -52,12 +78,57 @@ class Payload:
                 position=error.start,
             ) from None
 
+    @property
+    def drawable(self) -> bytes | Image.Image | Sound | Film:
+        """What a format draws the label on."""
+        return self.content if isinstance(self.data, str) else self.data
+
+
+def _lossless(data: Image.Image | Sound | Film) -> bytes:
+    from wenfang.media.audio import Sound
+    from wenfang.media.image import encode_png
+    from wenfang.media.video import Film
+
+    if isinstance(data, Sound):
+        head = canonical_json({"rate": data.sample_rate_hz, "shape": list(data.samples.shape)})
+        return head + b"\n" + data.samples.astype("<f4").tobytes()
+    if isinstance(data, Film):
+        hashes = [sha256_bytes(frame.tobytes()) for frame in data.frames]
+        sound = None if data.sound is None else sha256_bytes(_lossless(data.sound))
+        return canonical_json({"fps": str(data.fps), "frames": hashes, "sound": sound})
+    return encode_png(data)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Origin:
+    """Content that another program made: the file as it came, and the marks that it brought.
+
+    made_with   the program or model, as its user names it
+    label       its valid metadata label; its producer is kept and we are the propagator
+    credential  its detached credential; one inside `data` is found there
+    """
+
+    made_with: str
+    data: bytes
+    media_type: str
+    label: Mapping[str, str] | None = None
+    credential: bytes | None = None
+
+    @property
+    def parent(self) -> Parent | None:
+        """The file as an ingredient, if it has a credential that can be read."""
+        found = read_credential(self.data, self.media_type, self.credential, ())
+        if found.state == "absent" or not found.made_by:
+            return None
+        return Parent(data=self.data, media_type=self.media_type, detached=self.credential)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Where the content comes from: the core of its manifest, hashes filled in when sealed."""
 
     manifest: Manifest
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +155,7 @@ class SealedFile:
     file_sha256: str
     label: Mapping[str, str]
     visible: Mapping[str, object]
+    watermark: Mapping[str, object]
     notes: tuple[str, ...]
     verdict: Verdict
 
@@ -102,7 +174,7 @@ def emit(payload: Payload, path: Path, provenance: Provenance, sealer: Sealer) -
     """Publish `payload` at `path`, sealed; SealError if it cannot be, and then nothing appears."""
     chosen = _format(payload, path)
     core = _core(payload, provenance.manifest, path)
-    marked = _mark(payload, chosen, core, sealer, path)
+    marked = _mark(_Work(payload, chosen, core, provenance.origin, path), sealer)
     statement = _statement(chosen, core, marked, sealer)
     files = {STATEMENT: statements.render(statement, sealer.identity)}
     if marked.detached is not None:
@@ -119,6 +191,7 @@ def emit(payload: Payload, path: Path, provenance: Provenance, sealer: Sealer) -
         file_sha256=sha256_bytes(marked.data),
         label=marked.label,
         visible=marked.drawn.visible,
+        watermark=marked.drawn.watermark,
         notes=tuple(str(one) for one in (sealer.identity.show()["description"], note) if one),
         verdict=verdict,
     )
@@ -151,24 +224,54 @@ def _core(payload: Payload, manifest: Manifest, path: Path) -> Manifest:
     return replace(manifest, payload_sha256=digest, payload_bytes=len(payload.content))
 
 
-def _mark(payload: Payload, chosen: Format, core: Manifest, sealer: Sealer, path: Path) -> _Marked:
+class _Work(NamedTuple):
+    """What is being sealed."""
+
+    payload: Payload
+    chosen: Format
+    core: Manifest
+    origin: Origin | None
+    path: Path
+
+
+def _mark(work: _Work, sealer: Sealer) -> _Marked:
     """Visible label, metadata label, credential, in this order."""
-    drawn = chosen.draw(payload.content, sealer.label)
-    label = new_label(sealer.label, core.id)
+    chosen, core, origin = work.chosen, work.core, work.origin
+    marking = Marking(settings=sealer.label, pointer=core.id[:POINTER_DIGITS])
+    drawn = chosen.draw(work.payload.drawable, marking)
+    label = new_label(sealer.label, core.id, origin.label if origin else None)
     if chosen.write is not None:
-        drawn = insert(drawn, chosen.write(drawn.data, label))
-    claims = {
-        "manifest_sha256": core.id,
-        "payload_sha256": core.payload_sha256,
-        "label": label,
-        "visible": drawn.visible,
-    }
-    claim = Claim(title=path.name, version=core.version, assertion=claims)
+        drawn = chosen.write(drawn, label)
+    claim = Claim(
+        title=work.path.name,
+        version=core.version,
+        assertion={
+            "manifest_sha256": core.id,
+            "payload_sha256": core.payload_sha256,
+            "label": label,
+            "visible": drawn.visible,
+            "watermark": drawn.watermark,
+        },
+        made_with=origin.made_with if origin else None,
+        parent=origin.parent if origin else None,
+        timestamp_url=_timestamp_url(sealer.label),
+    )
     if chosen.credential == "embedded":
         data = sign_embedded(drawn.data, chosen.media_type, claim, sealer.identity)
-        return _Marked(drawn=drawn, label=label, data=data, detached=None)
+        return _Marked(drawn=replace(drawn, inserted=None), label=label, data=data, detached=None)
     detached = sign_detached(drawn.data, claim, sealer.identity)
     return _Marked(drawn=drawn, label=label, data=drawn.data, detached=detached)
+
+
+def _timestamp_url(settings: LabelSettings) -> str | None:
+    """The authority to ask; SealError where the user forbade the network."""
+    if settings.timestamp_url and os.environ.get("WENFANG_OFFLINE") == "1":
+        raise SealError(
+            "timestamp_url {url} needs the network, and WENFANG_OFFLINE=1 forbids it; "
+            "take it out of label.json or unset WENFANG_OFFLINE",
+            url=settings.timestamp_url,
+        )
+    return settings.timestamp_url
 
 
 def _statement(
@@ -184,9 +287,10 @@ def _statement(
         "payload_sha256": core.payload_sha256,
         "file_sha256": sha256_bytes(marked.data),
         "file_bytes": len(marked.data),
-        "inserted": marked.drawn.inserted,
+        "inserted": _spans(marked.drawn),
         "label": marked.label,
         "visible": marked.drawn.visible,
+        "watermark": marked.drawn.watermark,
         "credential": {"form": chosen.credential, "sha256": detached},
         "producer": {"name": sealer.label.producer_name, "code": sealer.label.producer_code},
         "generator": {"name": "Wenfang", "version": core.version},
@@ -195,6 +299,10 @@ def _statement(
         "certificate": sealer.identity.signer.decode("ascii"),
     }
     return {name: to_dict(value) for name, value in fields.items()}
+
+
+def _spans(drawn: Drawn) -> list[list[object]] | None:
+    return None if drawn.inserted is None else [span.to_json() for span in drawn.inserted]
 
 
 def _publish(path: Path, files: Mapping[str, bytes], identity: Identity) -> Verdict:

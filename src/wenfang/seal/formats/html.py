@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
-from wenfang.seal.formats.contract import Drawn, Format, Insertion
+from wenfang.seal.formats.contract import Drawn, Format, Insertion, Marking, insert
 from wenfang.seal.formats.text import decode, draw_where_seen, measure_lines
-from wenfang.seal.label import LabelSettings, bare_json, parse_label
+from wenfang.seal.label import bare_json, parse_label
 from wenfang.seal.layers import Layer
 
 # Elements without an end tag; those of a head; those whose text is not shown; those inside a line.
@@ -40,6 +40,7 @@ class _Page(HTMLParser):
         self.text = text
         self.lines: list[str] = []
         self.labels: list[object] = []
+        self.label_tags: list[tuple[int, int]] = []
         self.charset = False
         self.offsets: dict[str, int] = {}
         self._open: list[tuple[str, bool]] = []
@@ -122,6 +123,7 @@ class _Page(HTMLParser):
         self.charset = self.charset or "charset" in values or kind == "content-type"
         if values.get("name", "").strip().lower() == "aigc":
             self.labels.append(parse_label(values.get("content", "")))
+            self.label_tags.append((self._offset(), self._after_tag()))
 
     def _end_line(self) -> None:
         text = " ".join("".join(self._paragraph).split())
@@ -155,7 +157,8 @@ def _head_offset(page: _Page) -> int:
     return page.offsets.get("<head>", page.offsets.get("<html>", _top(page)))
 
 
-def _draw(payload: bytes, settings: LabelSettings) -> Drawn:
+def _draw(payload: bytes, marking: Marking) -> Drawn:
+    settings = marking.settings
     text = decode(payload)
     page = _Page(text)
     paragraph = f'<p class="ai-label" style="{_STYLE}">{html.escape(settings.line)}</p>\n'.encode()
@@ -171,13 +174,23 @@ def _draw(payload: bytes, settings: LabelSettings) -> Drawn:
     return draw_where_seen(payload, choices, visible_lines, facts)
 
 
-def _write(data: bytes, label: dict[str, str]) -> Insertion:
+def _write(drawn: Drawn, label: dict[str, str]) -> Drawn:
     """The label's `<meta>`; with it the encoding, where the page names none."""
-    page = _Page(data.decode("utf-8"))
+    page = _Page(drawn.data.decode("utf-8"))
     content = html.escape(bare_json(label), quote=True)
     charset = "" if page.charset else '<meta charset="utf-8">'
     tag = f'{charset}<meta name="AIGC" content="{content}">'
-    return Insertion(offset=_bytes_before(page.text, _head_offset(page)), content=tag.encode())
+    offset = _bytes_before(page.text, _head_offset(page))
+    return insert(drawn, Insertion(offset=offset, content=tag.encode()))
+
+
+def _strip(data: bytes) -> bytes:
+    """The page without its `<meta name="AIGC">` tags."""
+    page = _Page(data.decode("utf-8", "replace"))
+    text = page.text
+    for start, end in reversed(page.label_tags):
+        text = text[:start] + text[end:]
+    return text.encode() if page.label_tags else data
 
 
 def _labels(data: bytes) -> list[object]:
@@ -197,4 +210,5 @@ HTML = Format(
     write=_write,
     labels=_labels,
     measure=_measure,
+    strip=_strip,
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wenfang.seal.formats.contract import Drawn, Format, Insertion
+from wenfang.seal.formats.contract import Drawn, Format, Insertion, Marking, insert
 from wenfang.seal.formats.text import (
     body_start,
     decode,
@@ -16,7 +16,7 @@ from wenfang.seal.formats.text import (
     measure_lines,
     newline,
 )
-from wenfang.seal.label import LabelSettings, parse_label
+from wenfang.seal.label import parse_label
 from wenfang.seal.layers import Layer
 
 _MAPPING_LINE = re.compile(r"""\s*(#.*)?$|[ \t]+\S|- |[\w"'.-][^:]*:(\s|$)""")
@@ -77,7 +77,8 @@ def _closes(line: str, fence: str) -> bool:
     return len(bare) >= len(fence) and set(bare) == {fence[0]} and line[:4].strip() != ""
 
 
-def _draw(payload: bytes, settings: LabelSettings) -> Drawn:
+def _draw(payload: bytes, marking: Marking) -> Drawn:
+    settings = marking.settings
     text = decode(payload)
     found = front_matter(text)
     line = f"*{settings.line}*"
@@ -93,14 +94,31 @@ def _draw(payload: bytes, settings: LabelSettings) -> Drawn:
     return draw_where_seen(payload, choices, visible_lines, facts)
 
 
-def _write(data: bytes, label: dict[str, str]) -> Insertion:
+def _write(drawn: Drawn, label: dict[str, str]) -> Drawn:
     """The map as first entry of the front matter, which is made where there is none."""
+    data = drawn.data
     text, end = data.decode("utf-8"), newline(data).decode()
     block = "".join(f'  {key}: "{value}"{end}' for key, value in label.items())
     block = f"AIGC:{end}{block}"
     if found := front_matter(text):
-        return Insertion(offset=len(text[: found[0]].encode()), content=block.encode())
-    return Insertion(offset=body_start(data), content=f"---{end}{block}---{end}{end}".encode())
+        offset = len(text[: found[0]].encode())
+        return insert(drawn, Insertion(offset=offset, content=block.encode()))
+    content = f"---{end}{block}---{end}{end}".encode()
+    return insert(drawn, Insertion(offset=body_start(data), content=content))
+
+
+def _strip(data: bytes) -> bytes:
+    """The text without the `AIGC` entries of its front matter."""
+    text = data.decode("utf-8", "replace")
+    found = front_matter(text)
+    if not found or not _labels(data):
+        return data
+    kept: list[str] = []
+    inside = False
+    for line in text[found[0] : found[1]].splitlines(keepends=True):
+        inside = bool(_AIGC_LINE.match(line)) or (inside and bool(_ENTRY.match(line)))
+        kept += [] if inside else [line]
+    return (text[: found[0]] + "".join(kept) + text[found[1] :]).encode()
 
 
 def _labels(data: bytes) -> list[object]:
@@ -148,4 +166,5 @@ MARKDOWN = Format(
     write=_write,
     labels=_labels,
     measure=_measure,
+    strip=_strip,
 )

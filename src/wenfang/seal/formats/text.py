@@ -8,8 +8,15 @@ from typing import Any
 
 from wenfang.errors import SealError
 from wenfang.language import t
-from wenfang.seal.formats.contract import Drawn, Format, Insertion, insert, visible_layer
-from wenfang.seal.label import LabelSettings, is_label_line
+from wenfang.seal.formats.contract import (
+    Drawn,
+    Format,
+    Insertion,
+    Marking,
+    insert,
+    visible_layer,
+)
+from wenfang.seal.label import is_label_line
 from wenfang.seal.layers import Layer
 
 Lines = Callable[[str], list[str]]
@@ -89,7 +96,8 @@ def measure_lines(data: bytes, lines: Lines) -> Layer:
     return visible_layer("good", t("visible label: {words}", words=seen[-1]), {"words": seen[-1]})
 
 
-def _draw(payload: bytes, settings: LabelSettings) -> Drawn:
+def _draw(payload: bytes, marking: Marking) -> Drawn:
+    settings = marking.settings
     choices = [line_at_end(payload, settings.line)]
     start = line_at(payload, body_start(payload), settings.line)
     choices.insert(0 if settings.position == "start" else 1, start)

@@ -1,0 +1,137 @@
+"""verify, seal, replay: commands that prove what a file is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wenfang.cli import show
+from wenfang.cli.options import AsJson, Output
+from wenfang.cli.progress import Bar
+from wenfang.language import t
+
+if TYPE_CHECKING:
+    from wenfang.engine.sealing import Sealed
+
+
+def verify(
+    paths: Annotated[list[Path], typer.Argument(help=t("Files, folders or zip archives."))],
+    trust: Annotated[
+        list[Path] | None, typer.Option(help=t("Root certificate (PEM) to trust besides ours."))
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help=t("A publisher's gate: manifest beside, provider code, checks all passed."),
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say of each file whether it is ours, unchanged and labelled: exit 0, 1, 2 or 3."""
+    from wenfang.engine.keeping import verify_files
+    from wenfang.seal import worst
+
+    found = verify_files(paths, trust or (), strict=strict)
+    if as_json:
+        show.as_json({"files": [one.to_dict() for one in found], "exit_code": worst(found)})
+    else:
+        show.verdicts(found, layers=True)
+    return worst(found)
+
+
+def seal(
+    files: Annotated[list[Path], typer.Argument(help=t("Files that another program made."))],
+    made_with: Annotated[str, typer.Option(help=t("The program or model that made them."))],
+    output: Output = None,
+    policy: Annotated[Path | None, typer.Option(help=t("A policy file for the checks."))] = None,
+    use: Annotated[str, typer.Option(help=t("Which use of the policy applies."))] = "default",
+    against: Annotated[
+        list[Path] | None, typer.Option(help=t("A folder of material that must not be copied."))
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help=t("Keep nothing of it in the store."))
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Label, sign and check AI content made elsewhere, keeping the marks that it brings."""
+    from wenfang.engine import sealing
+
+    request = sealing.SealRequest(
+        files=tuple(files),
+        made_with=made_with,
+        output=output or sealing.OUTPUT,
+        policy=policy,
+        use=use,
+        against=tuple(against or ()),
+        private=private,
+    )
+    done = sealing.seal(request, on_sealed=lambda one: None if as_json else _show_sealed(one))
+    if as_json:
+        show.as_json({"files": [_sealed_record(one) for one in done]})
+    return sealing.without_error(done)
+
+
+def _show_sealed(one: Sealed) -> None:
+    if one.file is None:
+        print(f"✗ {one.source}: {one.error}")
+        return
+    print(one.file.path)
+    for path in one.file.sidecars:
+        print(f"  {path.name}")
+    for note in one.notes:
+        print(f"  {note}")
+
+
+def _sealed_record(one: Sealed) -> dict[str, Any]:
+    return {
+        "source": str(one.source),
+        "file": str(one.file.path) if one.file else None,
+        "sidecars": [str(path) for path in one.file.sidecars] if one.file else [],
+        "manifest": one.file.manifest.id if one.file else None,
+        "label": dict(one.file.label) if one.file else None,
+        "notes": list(one.notes),
+        "error": str(one.error) if one.error else None,
+    }
+
+
+def replay(
+    target: Annotated[
+        str, typer.Argument(help=t("A published file, a folder of them, or a piece's id or name."))
+    ],
+    reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference/--batched",
+            help=t("One sample at a time on one thread, or in batches as create draws."),
+        ),
+    ] = True,
+    as_json: AsJson = False,
+) -> int:
+    """Make a file again from its manifest and compare: exit 0 the same, 1 different, 3 unknown."""
+    from wenfang.cli.make import step_names
+    from wenfang.engine.replaying import replay as replay_pieces
+
+    with Bar(quiet=as_json) as bar:
+        found = replay_pieces(
+            target,
+            reference=reference,
+            on_event=lambda event: bar.update(
+                step_names().get(event.step, event.step), event.done, event.of
+            ),
+        )
+    code = max((one.exit_code for one in found), key=(0, 3, 1).index, default=3)
+    if as_json:
+        show.as_json({"files": [one.to_dict() for one in found], "exit_code": code})
+        return code
+    for one in found:
+        print(f"{'✓' if one.exit_code == 0 else '✗'} {one.path}: {t(one.outcome)}; {one.finding}")
+    if not found:
+        print(t("there is nothing to replay in {target}", target=target))
+    return code
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"verify": verify, "seal": seal, "replay": replay}

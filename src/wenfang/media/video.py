@@ -1,0 +1,309 @@
+"""Film: frames with their rate and their sound, and bytes to frames, with bounds.
+
+Frames are streamed, never all in memory. What a file claims is checked before it is decoded, and
+what comes out is counted.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wenfang.errors import MediaError
+from wenfang.media.audio import Sound
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
+Planes = tuple[Frame, Frame, Frame]  # luma (H, W), blue and red difference (H/2, W/2)
+Kind = Literal["mp4", "webm"]
+
+LIMIT_BYTES = 128 << 20
+LIMIT_PIXELS = 9_000_000  # 4096 x 2176
+LIMIT_DURATION_S = 1800
+LIMIT_FRAMES = 120_000
+LIMIT_STREAMS = 16
+# Decoding 1.2 gigapixels takes about 4 s: two seconds of 4096 x 2160 at 60 frames a second.
+LIMIT_OPENING_PIXELS = 1_200_000_000
+DEMUXERS: dict[Kind, str] = {"mp4": "mp4", "webm": "matroska"}
+DECODERS = (
+    "h264,hevc,mpeg4,vp8,vp9,libvpx,libvpx-vp9,libdav1d,av1,aac,mp3,mp3float,opus,libopus,"
+    "vorbis,flac,alac,ac3,eac3,mov_text,webvtt"
+)
+EVERY_FRAME_S = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Film:
+    """Moving pictures before they are encoded.
+
+    frames  all of one size, even sides; an iterable that can be gone through more than once
+    fps     frames a second
+    sound   as long as the frames, or None
+    """
+
+    frames: Iterable[Frame]
+    fps: Fraction
+    sound: Sound | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shot:
+    """One frame in 4:2:0 as it is to be encoded: upright, both sides even.
+
+    time_s  seconds after the first frame
+    frame   pixel format yuv420p; its planes are copied before they are changed
+    """
+
+    time_s: float
+    frame: av.VideoFrame
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """The container that the first bytes stand for; None for anything else."""
+    if data[4:8] == b"ftyp":
+        return "mp4"
+    return "webm" if data.startswith(b"\x1a\x45\xdf\xa3") else None
+
+
+@contextmanager
+def open_film(data: bytes, name: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its picture, bounded by what they claim; FFmpeg's errors as MediaError."""
+    import av
+
+    kind = kind_of(data)
+    if kind is None:
+        raise MediaError("{name} is neither MP4 nor WebM; convert it first", name=name)
+    if len(data) > LIMIT_BYTES:
+        raise MediaError("{name} has {size} bytes, the limit is {limit}; make it smaller",
+                         name=name, size=len(data), limit=LIMIT_BYTES)  # fmt: skip
+    options = {
+        "codec_whitelist": DECODERS,
+        "max_pixels": str(LIMIT_PIXELS),
+        "max_streams": str(LIMIT_STREAMS),
+        "threads": "1",
+    }
+    try:
+        with av.open(
+            io.BytesIO(data),
+            "r",
+            format=DEMUXERS[kind],
+            options=options,
+            metadata_errors="replace",
+        ) as container:
+            yield container, _picture_stream(container, name)
+    except (av.FFmpegError, UnicodeDecodeError, OverflowError, MemoryError):
+        raise MediaError("{name} is a broken film; export it again", name=name) from None
+
+
+def _picture_stream(container: InputContainer, name: str) -> VideoStream:
+    """The first moving picture, its claims checked; MediaError if there is none."""
+    streams = [one for one in container.streams.video if one.codec_context is not None]
+    if not streams:
+        raise MediaError("{name} has no picture that can be decoded; export it again", name=name)
+    stream = streams[0]
+    _check_size(stream.codec_context.width, stream.codec_context.height, name)
+    duration_s = (container.duration or 0) / 1_000_000
+    if duration_s > LIMIT_DURATION_S or stream.frames > LIMIT_FRAMES:
+        raise MediaError("{name} is longer than {limit} s; cut it into parts",
+                         name=name, limit=LIMIT_DURATION_S)  # fmt: skip
+    stream.codec_context.options = {"max_pixels": str(LIMIT_PIXELS)}
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = 2
+    return stream
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if not 1 <= width * height <= LIMIT_PIXELS:
+        raise MediaError("{name} has {width} x {height} pixels, the limit is {limit}; "
+                         "make it smaller",
+                         name=name, width=width, height=height, limit=LIMIT_PIXELS)  # fmt: skip
+
+
+def timed(frames: Iterable[av.VideoFrame], name: str) -> Iterator[tuple[float, av.VideoFrame]]:
+    """(seconds after the first, frame) for frames of one size, within the bounds."""
+    start, size = 0.0, (0, 0)
+    for number, frame in enumerate(frames):
+        if frame.pts is None or frame.time_base is None:
+            raise MediaError("{name} has frames without a time; export it again", name=name)
+        time_s = float(frame.pts * frame.time_base)
+        if number == 0:
+            start, size = time_s, (frame.width, frame.height)
+            _check_size(*size, name)
+        if (frame.width, frame.height) != size:
+            raise MediaError("{name} changes its size midway; export it at one size", name=name)
+        if number >= LIMIT_FRAMES or time_s - start > LIMIT_DURATION_S:
+            raise MediaError("{name} is longer than {limit} s; cut it into parts",
+                             name=name, limit=LIMIT_DURATION_S)  # fmt: skip
+        yield time_s - start, frame
+
+
+def planes(frame: av.VideoFrame) -> Planes:
+    """The planes of a yuv420p frame as writable views, without the padding of their rows."""
+    views = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+        views.append(rows[: plane.height, : plane.width])
+    return (views[0], views[1], views[2])
+
+
+def blank(width_px: int, height_px: int, like: av.VideoFrame) -> av.VideoFrame:
+    """A yuv420p frame of another size, with the time and the colour space of `like`."""
+    import av
+
+    frame = av.VideoFrame(width_px, height_px, "yuv420p")
+    frame.pts, frame.time_base, frame.duration = like.pts, like.time_base, like.duration
+    frame.colorspace, frame.color_range = like.colorspace, like.color_range
+    frame.color_primaries, frame.color_trc = like.color_primaries, like.color_trc
+    return frame
+
+
+def standing(frame: av.VideoFrame) -> av.VideoFrame:
+    """The frame as 8-bit 4:2:0, turned upright, an odd side repeated once to be even."""
+    quarter_turns = round(frame.rotation / 90) % 4
+    if frame.format.name != "yuv420p":
+        frame = frame.reformat(format="yuv420p", threads=1)
+    width, height = frame.width, frame.height
+    if quarter_turns % 2:
+        width, height = height, width
+    if not quarter_turns and width % 2 == height % 2 == 0:
+        return frame
+    even = blank(width + width % 2, height + height % 2, frame)
+    for target, source in zip(planes(even), planes(frame), strict=True):
+        turned = np.rot90(source, quarter_turns)
+        rows, columns = (target.shape[axis] - turned.shape[axis] for axis in (0, 1))
+        target[:] = np.pad(turned, ((0, rows), (0, columns)), "edge")
+    return even
+
+
+def _as_video(pixels: Frame, number: int, fps: Fraction) -> av.VideoFrame:
+    """A picture as the frame of that number: BT.709, which players assume for HD and read here."""
+    import av
+
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24").reformat(
+        format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", threads=1
+    )
+    frame.color_primaries = frame.color_trc = 1
+    frame.pts, frame.time_base, frame.duration = number, 1 / fps, 1
+    return frame
+
+
+def shots(content: bytes | Film, name: str = "the film") -> Iterator[Shot]:
+    """Every frame of a film in turn, ready to be encoded.
+
+    raises MediaError for a file that is broken, too large or no film
+    """
+    if isinstance(content, Film):
+        yield from _drawn_shots(content, name)
+        return
+    with open_film(content, name) as (container, stream):
+        yield from decoded_shots(container, stream, name)
+
+
+def decoded_shots(
+    container: InputContainer,
+    stream: VideoStream,
+    name: str,
+    others: Callable[[Packet], None] | None = None,
+) -> Iterator[Shot]:
+    """The frames of an opened film; packets of its sound and subtitles go to `others`."""
+    for time_s, frame in timed(_frames(container, stream, others), name):
+        yield Shot(time_s=time_s, frame=standing(frame))
+
+
+def _frames(
+    container: InputContainer, stream: VideoStream, others: Callable[[Packet], None] | None
+) -> Iterator[av.VideoFrame]:
+    for packet in container.demux() if others else container.demux(stream):
+        if packet.stream_index == stream.index:
+            yield from packet.decode()  # type: ignore[misc]
+        elif others:
+            others(packet)
+
+
+def _drawn_shots(film: Film, name: str) -> Iterator[Shot]:
+    frames = (_as_video(one, number, film.fps) for number, one in enumerate(film.frames))
+    for time_s, frame in timed(frames, name):
+        yield Shot(time_s=time_s, frame=standing(frame))
+
+
+def first_frames(
+    data: bytes, seconds: float, every_s: float = EVERY_FRAME_S, name: str = "the film"
+) -> Iterator[tuple[float, Frame]]:
+    """(seconds after the first, pixels) of the frames before `seconds`, at least `every_s` apart;
+    the last of them is always among them.
+
+    raises MediaError for a film that is broken or too large to be looked at
+    """
+    decoded, latest, due = 0, None, 0.0
+    for shot in shots(data, name):
+        if shot.time_s >= seconds - 1e-6:
+            break
+        decoded += shot.frame.width * shot.frame.height
+        if decoded > LIMIT_OPENING_PIXELS:
+            raise MediaError("{name} has too many frames a second to be looked at", name=name)
+        latest = shot
+        if shot.time_s >= due - 1e-6:
+            yield shot.time_s, _pixels(shot.frame)
+            latest, due = None, shot.time_s + every_s
+    if latest is not None:
+        yield latest.time_s, _pixels(latest.frame)
+
+
+def _pixels(frame: av.VideoFrame) -> Frame:
+    pixels: Frame = frame.reformat(format="rgb24", dst_color_range="JPEG", threads=1).to_ndarray()  # type: ignore[assignment]
+    return pixels
+
+
+def decode(data: bytes, name: str = "the film") -> Film:
+    """A film's frames at their average rate, decoded again whenever they are gone through.
+
+    raises MediaError for a file that is broken, too large or no film
+    """
+    with open_film(data, name) as (container, stream):
+        fps = stream.average_rate or Fraction(25)
+        sound = _decoded_sound(container) if container.streams.audio else None
+    return Film(frames=_Frames(data=data, name=name), fps=Fraction(fps), sound=sound)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Frames:
+    """Frames that are decoded while they are gone through."""
+
+    data: bytes
+    name: str
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (_pixels(shot.frame) for shot in shots(self.data, self.name))
+
+
+def _decoded_sound(container: InputContainer) -> Sound:
+    """The first sound in one or two channels."""
+    import av
+
+    stream = container.streams.audio[0]
+    channels = min(2, stream.codec_context.channels)
+    layout = "mono" if channels == 1 else "stereo"
+    resampler = av.AudioResampler("fltp", layout, stream.rate)
+    parts: list[NDArray[np.float32]] = []
+    length, limit = 0, LIMIT_DURATION_S * stream.rate
+    for frame in container.decode(stream):
+        for part in resampler.resample(frame):
+            parts.append(part.to_ndarray().T.astype(np.float32))
+            length += part.samples
+        if length > limit:
+            raise MediaError("{name} is longer than {limit} s; cut it into parts",
+                             name="the film's sound", limit=LIMIT_DURATION_S)  # fmt: skip
+    samples = np.concatenate(parts) if parts else np.zeros((0, channels), np.float32)
+    return Sound(samples=samples, sample_rate_hz=stream.rate)

@@ -1,0 +1,97 @@
+"""What picture formats share: label and watermark on the pixels, and both found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wenfang.errors import MediaError
+from wenfang.language import t
+from wenfang.seal.formats.contract import Marking, Trace, visible_layer
+from wenfang.seal.layers import Layer
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Pixels with their watermark and, over it, their visible label; facts for the manifest."""
+
+    image: Image.Image
+    visible: Mapping[str, object]
+    watermark: Mapping[str, object]
+
+
+def label_pixels(content: bytes | Image.Image, marking: Marking) -> Labelled:
+    """Mark a picture (RGB or RGBA), or the bytes of one; MediaError for bytes that are none."""
+    from wenfang.media.image import decode_image
+    from wenfang.seal.picture import label_picture
+
+    image = decode_image(content) if isinstance(content, bytes) else content
+    marked, watermark = mark_pixels(image, marking)
+    canvas, visible = label_picture(marked, marking.settings.words)
+    return Labelled(image=canvas, visible=visible, watermark=watermark)
+
+
+def mark_pixels(image: Image.Image, marking: Marking) -> tuple[Image.Image, Mapping[str, object]]:
+    """The picture with its watermark, or as it was and why it has none."""
+    from wenfang.seal.watermark import picture as watermark
+
+    if not marking.settings.watermark:
+        return image, {"none": "watermarks are switched off in label.json"}
+    reason = watermark.worth_marking(image)
+    if reason is not None:
+        return image, {"none": reason}
+    facts = {"kind": watermark.KIND, "pointer": marking.pointer}
+    return watermark.embed(image, marking.pointer), facts
+
+
+def trace_pixels(data: bytes, search: bool) -> Trace:
+    """The watermark in a picture's bytes; nothing for bytes that are no picture."""
+    from wenfang.media.image import decode_image
+    from wenfang.seal.watermark import picture as watermark
+
+    try:
+        image = decode_image(data)
+    except MediaError:
+        return Trace(pointer=None, p_value=1.0)
+    found = watermark.detect(image, search=search)
+    return Trace(pointer=found.pointer, p_value=found.p_value, facts=found.facts())
+
+
+def measure_pixels(data: bytes, recorded: Mapping[str, Any] | None) -> Layer:
+    """The visible layer of a picture: the recorded label measured again on its pixels."""
+    from wenfang.media.image import decode_image
+    from wenfang.seal.picture import CONTRAST, GLYPH_SHARE, measure_picture, recorded_glyphs
+
+    if not recorded:
+        return visible_layer("unknown", t("nothing says where the visible label is"))
+    try:
+        image = decode_image(data)
+        red, green, blue = (int(level) for level in recorded["colour"])
+        found = measure_picture(image, recorded_glyphs(recorded, image.size), (red, green, blue))
+    except MediaError as error:
+        return visible_layer("unknown", str(error))
+    except (KeyError, TypeError, ValueError):
+        return visible_layer("unknown", t("the record of the visible label is not readable"))
+    share = found.glyph_height_px / min(image.size)
+    facts = {
+        "words": recorded.get("words"),
+        "glyph_height_px": found.glyph_height_px,
+        "glyph_share": round(share, 4),
+        "contrast": round(found.contrast, 2),
+    }
+    percent, ratio = f"{share:.1%}", f"{found.contrast:.1f}"
+    if share < GLYPH_SHARE or found.contrast < CONTRAST:
+        finding = t(
+            "the visible label is too small or too faint: {percent} of the short side, "
+            "contrast {ratio}:1 (5 % and 4.5:1 are asked)",
+            percent=percent,
+            ratio=ratio,
+        )
+        return visible_layer("unlabelled", finding, facts)
+    finding = t("visible label: {percent} of the short side, contrast {ratio}:1", percent=percent,
+                ratio=ratio)  # fmt: skip
+    return visible_layer("good", finding, facts)
