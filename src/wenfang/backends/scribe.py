@@ -9,9 +9,11 @@ import torch
 
 from wenfang.device import noise
 from wenfang.errors import BriefError
+from wenfang.media.text_marks import SHORTEST_TOKENS
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded, language_model
 from wenfang.samplers.tokens import Drawn, Sampling, sample
+from wenfang.samplers.watermark import TournamentStep
 from wenfang.tokenizer import END
 
 
@@ -34,27 +36,51 @@ class Scribe:
         self.reference = reference
         self.model, self.tokenizer = language_model(loaded, "stream")
 
+    def unmarked(self, sampling: Sampling) -> str | None:
+        """Why a text drawn so carries no watermark, as a message template; None if it does."""
+        if sampling.maximum_tokens < SHORTEST_TOKENS:
+            return "the text is too short for a watermark"
+        if sampling.temperature == 0:
+            return "a text without chance in it holds no watermark"
+        specials = {self.tokenizer.id(END)}
+        tokens = self.tokenizer.tokens()
+        if any(
+            len(one) > 1 for id, one in enumerate(tokens) if id not in specials and one[0] != "<"
+        ):
+            return "the model's tokens are not characters, and only those are marked"
+        return None
+
     def draw(
-        self, prompt: str, sampling: Sampling, streams: Sequence[tuple[int | str, ...]]
+        self,
+        prompt: str,
+        sampling: Sampling,
+        streams: Sequence[tuple[int | str, ...]],
+        *,
+        watermark: bool = False,
     ) -> list[Continuation]:
         """One continuation of `prompt` for each counter of `streams`."""
         ids = self.tokenizer.encode(prompt)
         if not ids:
             raise BriefError("the prompt is empty; write a few words to continue")
         groups = [[one] for one in streams] if self.reference else [list(streams)]
-        drawn = [one for group in groups for one in self._sample(ids, sampling, group)]
+        drawn = [one for group in groups for one in self._sample(ids, sampling, group, watermark)]
         return [
             Continuation(prompt=prompt, text=self.tokenizer.decode(one.tokens)) for one in drawn
         ]
 
     def _sample(
-        self, ids: list[int], sampling: Sampling, streams: Sequence[tuple[int | str, ...]]
+        self,
+        ids: list[int],
+        sampling: Sampling,
+        streams: Sequence[tuple[int | str, ...]],
+        watermark: bool,
     ) -> list[Drawn]:
         return sample(
             SlidingPredict(self.model),
             torch.tensor([ids]).expand(len(streams), -1),
             [noise(int(first), *rest) for first, *rest in streams],
             sampling,
+            watermark=TournamentStep(self.tokenizer.tokens()) if watermark else None,
             stop=frozenset({self.tokenizer.id(END)}),
         )
 

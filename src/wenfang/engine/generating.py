@@ -18,6 +18,7 @@ from wenfang.engine.keeping import label_settings
 from wenfang.errors import BriefError, MediaError
 from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
+from wenfang.media.text_marks import KIND
 from wenfang.models.load import Loaded, load
 from wenfang.samplers.tokens import Sampling
 from wenfang.samplers.verse import VerseRules, VerseSampling
@@ -26,6 +27,9 @@ from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
 from wenfang.store import Link, Manifest, Store, home
 
 MEDIA_TYPES = {".txt": "text/plain", ".md": "text/markdown", ".html": "text/html"}
+
+
+TOO_SHORT = "the text is too short for a watermark"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,7 @@ class TextOptions:
     """Settings of `generate` for a model that continues text."""
 
     sampling: Sampling = Sampling(temperature=0.8)
+    watermark: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +89,14 @@ class Generated:
             facts=self._published_facts(private),
         )
         payload = payload_of(self.text, media_type)
+        mark = self.manifest.facts["watermark"]
+        provenance = Provenance(manifest=core, watermark=mark if isinstance(mark, dict) else None)
         if private:
-            return emit(payload, path, Provenance(manifest=core), sealer)
+            return emit(payload, path, provenance, sealer)
         with Store.open() as store:
             store.adopt(self.made_from)
             store.put(self.text.encode(), self.manifest)
-            sealed = emit(payload, path, Provenance(manifest=core), sealer)
+            sealed = emit(payload, path, provenance, sealer)
             store.put(payload.content, sealed.manifest)
         return sealed
 
@@ -141,11 +148,16 @@ class Model:
         if isinstance(self._writer, Poet):
             verse = config.from_dict(VerseOptions, settings, where="settings")
             texts = self._verses(self._writer, prompt, seeds, verse)
-            return self._described(prompt, seeds, texts, verse)
+            return self._described(prompt, seeds, texts, verse, {"none": TOO_SHORT})
         plain = config.from_dict(TextOptions, settings, where="settings")
         streams = [(seed, "generate") for seed in seeds]
-        drawn = self._writer.draw(prompt, plain.sampling, streams)
-        return self._described(prompt, seeds, [d.prompt + d.text for d in drawn], plain)
+        reason = self._writer.unmarked(plain.sampling)
+        if not (plain.watermark and label_settings().watermark):
+            reason = "watermarks are switched off"
+        drawn = self._writer.draw(prompt, plain.sampling, streams, watermark=reason is None)
+        texts = [one.prompt + one.text for one in drawn]
+        watermark = {"kind": KIND} if reason is None else {"none": reason}
+        return self._described(prompt, seeds, texts, plain, watermark)
 
     @staticmethod
     def _verses(
@@ -176,6 +188,7 @@ class Model:
         seeds: tuple[int, ...],
         texts: list[str],
         options: VerseOptions | TextOptions,
+        watermark: Mapping[str, object],
     ) -> list[Generated]:
         bundle = self.loaded.manifest["id"]
         made_from = (*self.loaded.ancestors, self.loaded.manifest)
@@ -194,6 +207,7 @@ class Model:
                         "prompt": prompt,
                         "seed": seed,
                         "settings": config.to_dict(options),
+                        "watermark": dict(watermark),
                         "environment": environment(),
                     },
                 ),

@@ -13,3 +13,7 @@ class Judged:
 
     report: Report | None
     notes: tuple[str, ...] = ()
+
+
+def judge_file(*_: object) -> Judged:
+    return Judged(report=None)

@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,8 +180,8 @@ def _remake_piece(
     asked: Mapping[str, Any], target: _Target, folder: Path, reference: bool, on_event: OnEvent
 ) -> _Remade:
     scenario, brief = read_brief(asked["brief"], "request")
-    # Watermarks and labels come after the payload; a key made for the moment signs what is gone.
-    label = config.override(target.label, ("watermark=false",))
+    # A report tells of its files' watermarks, so they are made again too; a key of the moment signs.
+    label = replace(target.label, watermark=bool(asked.get("watermark", True)))
     with Store.open(folder / "store") as store:
         studio = Studio(
             store=store,

@@ -133,9 +133,7 @@ def _seal(path: Path, request: SealRequest, sealer: Sealer) -> Sealed:
     return Sealed(source=path, file=file, notes=tuple(dict.fromkeys(notes)))
 
 
-def _manifest(
-    found: _Found, request: SealRequest, judged: Judged, payload: Payload
-) -> Manifest:
+def _manifest(found: _Found, request: SealRequest, judged: Judged, payload: Payload) -> Manifest:
     facts: dict[str, Any] = {"made_with": request.made_with, "made_elsewhere": True}
     if judged.report is not None:
         facts["checks"] = judged.report.to_dict()
@@ -143,9 +141,7 @@ def _manifest(
         facts["label_before"] = dict(found.label)
     if payload.content != found.data:
         facts["file_sha256_before"] = sha256_bytes(found.data)
-    return Manifest(
-        kind="asset", name=found.path.name, media_type=payload.media_type, facts=facts
-    )
+    return Manifest(kind="asset", name=found.path.name, media_type=payload.media_type, facts=facts)
 
 
 def _take(path: Path, target: Path) -> _Found:
@@ -220,4 +216,3 @@ def _label(
 def without_error(done: Sequence[Sealed]) -> int:
     """Exit code of several files: 0, or the first error's."""
     return next((one.error.exit_code for one in done if one.error), 0)
-

@@ -119,6 +119,7 @@ def sample(
     sampling: Sampling,
     *,
     steps: Sequence[LogitsStep] = (),
+    watermark: LogitsStep | None = None,
     stop: frozenset[int] = frozenset(),
     on_step: OnStep = lambda count: None,
 ) -> list[Drawn]:
@@ -127,6 +128,7 @@ def sample(
     prompt   (B, P) int64
     streams  one stream of randomness a row
     steps    constraints, applied before temperature and truncation
+    watermark  a step on what is left after them, made for these rows
     stop     tokens that end a sample
     returns  B samples, each until its stop token or sampling.maximum_tokens
     """
@@ -135,7 +137,7 @@ def sample(
     scores: list[list[float]] = [[] for _ in range(rows)]
     ends = [-1] * rows
     block = prompt
-    chain = [*steps, *_shape(sampling)]
+    chain = [*steps, *_shape(sampling), *([watermark] if watermark else [])]
     for count in range(sampling.maximum_tokens):
         raw = predict(block).float()
         logits = raw

@@ -72,7 +72,12 @@ def request_facts(studio: Studio, brief: object) -> dict[str, Any]:
     if studio.private:
         return {}
     return {
-        "request": {"brief": to_dict(brief), "model": studio.model, "language": language()},
+        "request": {
+            "brief": to_dict(brief),
+            "model": studio.model,
+            "language": language(),
+            "watermark": studio.sealer.label.watermark,
+        },
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from wenfang.media.draw import font
 Pixels = NDArray[np.float64]
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom exclusive
+Shown = Callable[[list[Image.Image]], list[Image.Image]]  # frames as they come back from the file
 
 GLYPH_SHARE = 0.05
 CONTRAST = 4.5
@@ -53,40 +54,108 @@ class Measured:
     contrast: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Room:
+    """Where the words go: a corner's name or "footer", their box, and the pictures to paint."""
+
+    form: str
+    words: Lettered
+    box: Box
+    canvases: list[Image.Image]
+
+    @property
+    def glyphs(self) -> list[Box]:
+        """The box of each glyph on the canvases."""
+        return [_shift(glyph, self.box) for glyph in self.words.glyphs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Painted:
+    """The ink's colour, whether a plate lies under it, and what the pixels then showed."""
+
+    colour: Colour
+    plate: bool
+    found: Measured
+
+
 def label_picture(
-    image: Image.Image, lines: Sequence[str], glyph_share: float = GLYPH_SHARE
+    image: Image.Image,
+    lines: Sequence[str],
+    glyph_share: float = GLYPH_SHARE,
+    shown: Callable[[Image.Image], Image.Image] | None = None,
 ) -> tuple[Image.Image, dict[str, object]]:
     """`image` (RGB or RGBA) with the words in a corner or, if it is too small, in a footer.
 
     Also the JSON facts that `measure_picture` needs: form, words, boxes, colour and measures.
+
+    shown: the picture as it comes back from the file, for encodings that change pixels; called
+        last with the picture that is returned
     """
-    height_px = max(LEGIBLE_PX, math.ceil(glyph_share * min(image.size)))
-    words = _fitting(image.size, lines, height_px)
-    if words is None:
-        ground, words, box = _with_footer(image, lines, glyph_share)
-        form = "footer"
-    else:
-        ground = image
-        form, box = _freest_corner(image, words.coverage.size, round(height_px * 0.75))
-    glyphs = [_shift(glyph, box) for glyph in words.glyphs]
-    for aim in AIMS:
-        canvas = ground.copy()
-        colour, plate = _paint(canvas, words.coverage, box, aim)
-        found = measure_picture(canvas, glyphs, colour)
-        if found.contrast >= AIMS[0]:
+    back: Shown | None = None if shown is None else lambda frames: [shown(frames[0])]
+    frames, facts = label_frames([image], lines, glyph_share, back)
+    return frames[0], facts
+
+
+def label_frames(
+    frames: Sequence[Image.Image],
+    lines: Sequence[str],
+    glyph_share: float = GLYPH_SHARE,
+    shown: Shown | None = None,
+) -> tuple[list[Image.Image], dict[str, object]]:
+    """The frames of one animation (equal in size and mode) with the same label on every one.
+
+    As `label_picture`; it is measured on the first, the middle and the last frame.
+    """
+    for extra_px in range(4):  # an encoding may pale the outer row of a glyph
+        room = _room(frames, lines, extra_px, glyph_share)
+        painted = _legible(room, shown)
+        canvas = room.canvases[0]
+        needed_px = math.ceil(glyph_share * min(canvas.size))
+        if painted.found.glyph_height_px >= max(LEGIBLE_PX, needed_px):
             break
     facts: dict[str, object] = {
-        "form": form,
+        "form": room.form,
         "words": " ".join(lines),
-        "box": list(box),
-        "glyphs": [list(glyph) for glyph in glyphs],
-        "colour": list(colour),
-        "plate": plate,
+        "box": list(room.box),
+        "glyphs": [list(glyph) for glyph in room.glyphs],
+        "colour": list(painted.colour),
+        "plate": painted.plate,
         "short_side_px": min(canvas.size),
-        "glyph_height_px": found.glyph_height_px,
-        "contrast": round(found.contrast, 2),
+        "glyph_height_px": painted.found.glyph_height_px,
+        "contrast": round(painted.found.contrast, 2),
     }
-    return canvas, facts
+    return room.canvases, facts
+
+
+def _room(
+    frames: Sequence[Image.Image], lines: Sequence[str], extra_px: int, glyph_share: float
+) -> _Room:
+    """Copies of the frames and where the words go in them."""
+    size = frames[0].size
+    height_px = max(LEGIBLE_PX, math.ceil(glyph_share * min(size))) + extra_px
+    words = _fitting(size, lines, height_px)
+    if words is not None:
+        form, box = _freest_corner(frames, words.coverage.size, round(height_px * 0.75))
+        return _Room(form=form, words=words, box=box, canvases=[one.copy() for one in frames])
+    footers = [_with_footer(one, lines, glyph_share, LEGIBLE_PX + extra_px) for one in frames]
+    _, words, box = footers[0]
+    canvases = [canvas for canvas, _, _ in footers]
+    return _Room(form="footer", words=words, box=box, canvases=canvases)
+
+
+def _legible(room: _Room, shown: Shown | None) -> _Painted:
+    """Paint the words on the canvases, as quietly as legible."""
+    plate_box = _grow(room.box, _plate_pad(room.box))
+    before = [canvas.crop(plate_box) for canvas in room.canvases]
+    for aim in AIMS:
+        for canvas, region in zip(room.canvases, before, strict=True):
+            canvas.paste(region, plate_box[:2])
+        colour, plate = _paint(room.canvases, room.words.coverage, room.box, aim)
+        seen = room.canvases if shown is None else shown(room.canvases)
+        found = measure_frames(seen, room.glyphs, colour)
+        if found.contrast >= AIMS[0]:
+            break
+    return _Painted(colour=colour, plate=plate, found=found)
 
 
 def _fitting(size: tuple[int, int], lines: Sequence[str], height_px: int) -> Lettered | None:
@@ -166,10 +235,16 @@ def _extent(ink: NDArray[np.bool_]) -> int:
     return int(rows[-1] - rows[0] + 1) if rows.size else 0
 
 
-def _freest_corner(image: Image.Image, size: tuple[int, int], margin: int) -> tuple[str, Box]:
-    """The first of CORNERS with about as little detail as the emptiest."""
-    boxes = {name: _corner(name, image.size, size, margin) for name in CORNERS}
-    detail = {name: _detail(image, _grow(box, margin // 2)) for name, box in boxes.items()}
+def _freest_corner(
+    frames: Sequence[Image.Image], size: tuple[int, int], margin: int
+) -> tuple[str, Box]:
+    """The first of CORNERS with about as little detail as the emptiest, in up to 8 frames."""
+    boxes = {name: _corner(name, frames[0].size, size, margin) for name in CORNERS}
+    looked_at = frames[:: max(1, math.ceil(len(frames) / 8))]
+    detail = {
+        name: max(_detail(one, _grow(box, margin // 2)) for one in looked_at)
+        for name, box in boxes.items()
+    }
     enough = 1.5 * min(detail.values()) + 1.5
     chosen = next(name for name in CORNERS if detail[name] <= enough)
     return chosen, boxes[chosen]
@@ -204,10 +279,9 @@ def _flat(image: Image.Image) -> Image.Image:
 
 
 def _with_footer(
-    image: Image.Image, lines: Sequence[str], glyph_share: float
+    image: Image.Image, lines: Sequence[str], glyph_share: float, height_px: int
 ) -> tuple[Image.Image, Lettered, Box]:
     """A canvas with room for the words below the picture; it may grow in width too."""
-    height_px = LEGIBLE_PX
     while True:
         words = letter(lines, height_px, indent=0.5)
         width, height = words.coverage.size
@@ -223,23 +297,35 @@ def _with_footer(
     return canvas, words, (left, top, left + width, top + height)
 
 
-def _paint(canvas: Image.Image, coverage: Image.Image, box: Box, aim: float) -> tuple[Colour, bool]:
-    """Put the words into `box`; the ink's colour, and whether a plate had to be laid under."""
-    region = canvas.crop(box)
-    opaque = region.mode != "RGBA" or region.getchannel("A").getextrema() == (255, 255)
-    ground = _ground(np.asarray(_flat(region), np.float64).reshape(-1, 3))
+def _paint(
+    canvases: Sequence[Image.Image], coverage: Image.Image, box: Box, aim: float
+) -> tuple[Colour, bool]:
+    """Put the words into `box` of every canvas; the ink's colour, and whether a plate was laid."""
+    regions = [canvas.crop(box) for canvas in canvases]
+    opaque = all(
+        one.mode != "RGBA" or one.getchannel("A").getextrema() == (255, 255) for one in regions
+    )
+    step = max(1, len(regions) // 8)  # in a long animation fewer rows of each say as much
+    pixels = [np.asarray(_flat(one))[::step].reshape(-1, 3) for one in regions]
+    ground = _ground(np.concatenate(pixels).astype(np.float64))
     colour = _quiet_ink(ground, aim)
     plate = not opaque or _spread(ground) > PLAIN_LEVELS or contrast(colour, ground) < AIMS[0]
     if plate:
         base = PAPER if float(_luminance(ground).mean()) > 0.18 else INK
-        _lay_plate(canvas, box, base)
+        for canvas in canvases:
+            _lay_plate(canvas, box, base)
         colour = _quiet_ink(np.array([base], np.float64), aim)
-    canvas.paste(colour, box[:2], coverage)
+    for canvas in canvases:
+        canvas.paste(colour, box[:2], coverage)
     return colour, plate
 
 
+def _plate_pad(box: Box) -> int:
+    return max(3, min(24, (box[3] - box[1]) // 5))
+
+
 def _lay_plate(canvas: Image.Image, box: Box, colour: Colour) -> None:
-    pad = max(3, min(24, (box[3] - box[1]) // 5))
+    pad = _plate_pad(box)
     left, top, right, bottom = _grow(box, pad)
     rounded = max(2, pad // 2)
     draw = ImageDraw.Draw(canvas)
@@ -285,6 +371,18 @@ def contrast(colour: Iterable[float], ground: Pixels) -> float:
 
 def _shift(glyph: Box, box: Box) -> Box:
     return (glyph[0] + box[0], glyph[1] + box[1], glyph[2] + box[0], glyph[3] + box[1])
+
+
+def measure_frames(
+    frames: Sequence[Image.Image], glyphs: Sequence[Box], colour: Colour
+) -> Measured:
+    """The worst of the first, the middle and the last frame; nothing where there is none."""
+    places = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
+    found = [measure_picture(frames[place], glyphs, colour) for place in places]
+    return Measured(
+        glyph_height_px=min((one.glyph_height_px for one in found), default=0),
+        contrast=min((one.contrast for one in found), default=1.0),
+    )
 
 
 def measure_picture(image: Image.Image, glyphs: Sequence[Box], colour: Colour) -> Measured:

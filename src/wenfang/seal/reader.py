@@ -23,6 +23,9 @@ from wenfang.seal.layers import Layer, LayerName, Status, Verdict, judge, undeci
 from wenfang.seal.strict import strict_faults
 from wenfang.seal.trust import Trust
 
+SURE = 1e-6  # chance at which a mark that nothing recorded is said to be there
+ENOUGH = 1e-3  # the same for one that the seal records
+
 
 def verify(
     paths: Iterable[Path], trust_roots: Sequence[bytes] = (), *, strict: bool = False
@@ -194,17 +197,32 @@ def _watermark(evidence: _Evidence) -> Layer:
     reason, pointer = known.get("none"), known.get("pointer")
     if isinstance(reason, str):
         return _layer("watermark", "none", t("no watermark: {reason}", reason=t(reason)))
-    if evidence.format is None or evidence.format.trace is None or (evidence.claims and not known):
+    kind = known.get("kind")
+    if evidence.format is None or evidence.format.trace is None or (evidence.claims and not kind):
         return _layer("watermark", "none", t("this kind of file holds no watermark"))
     # An unchanged file needs no search for sizes, angles and cuts.
     search = evidence.credential.state not in ("trusted", "foreign", "revoked")
-    return _traced(evidence.format.trace(evidence.item.data, search), pointer)
+    trace = evidence.format.trace(evidence.item.data, search)
+    wordless = pointer is None and trace.pointer is None
+    return _presence(trace, kind) if wordless else _traced(trace, pointer)
+
+
+def _presence(trace: Trace, kind: object) -> Layer:
+    """A mark without a message, as texts carry it."""
+    facts = {**trace.facts, "pointer": None, "p_value": trace.p_value}
+    if trace.p_value > (ENOUGH if kind else SURE):
+        if kind:
+            lost = t("the watermark is not found any more")
+            return _layer("watermark", "unknown", lost, **facts)
+        return _layer("watermark", "none", t("no watermark was found"), **facts)
+    finding = t(
+        "a watermark of this program is found (p = {chance})", chance=f"{trace.p_value:.1e}"
+    )
+    return _layer("watermark", "good" if kind else "unknown", finding, **facts)
 
 
 def _traced(trace: Trace, recorded: object) -> Layer:
     facts = {**trace.facts, "pointer": trace.pointer, "p_value": trace.p_value}
-    if trace.pointer is None and recorded is None:
-        return _layer("watermark", "none", t("no watermark was found"), **facts)
     if trace.pointer is None:
         return _layer("watermark", "unknown", t("the watermark is not found any more"), **facts)
     finding = t("a watermark points to manifest {pointer}", pointer=trace.pointer)

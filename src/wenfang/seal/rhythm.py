@@ -1,7 +1,7 @@
 """The audible label: the rhythm 短长 短短, Morse A I, as soft tones, and found again in samples.
 
-Reported rule: China's measures of 2025 and GB 45438-2025 ask for a spoken sentence or this rhythm at
-the start, the end or a middle place of a sound.
+Reported rule: China's measures of 2025 and GB 45438-2025 ask for a spoken sentence or this rhythm
+at the start, the end or a middle place of a sound.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ def _smooth(values: NDArray[Any], window: int) -> NDArray[Any]:
 
 
 def _heights(tone: NDArray[np.float64]) -> Iterator[float]:
-    """Heights that the rhythm may have: the content beside it can be louder or softer at the pitch."""
+    """Heights that the rhythm may have: the content beside it can be louder at its pitch."""
     top = float(tone.max())
     for step in range(8):
         yield top * 0.7**step
@@ -159,7 +160,7 @@ def _fours(runs: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
     for index in range(len(runs) - 3):
         four = runs[index : index + 4]
         edges = [edge for run in four for edge in run]
-        yield index, [two - one for one, two in zip(edges, edges[1:], strict=False)]
+        yield index, [two - one for one, two in pairwise(edges)]
 
 
 def _unit(lengths: list[int], near: float) -> float | None:

@@ -36,7 +36,7 @@ from wenfang.seal.identity import SELF_MADE, Identity
 from wenfang.seal.inputs import CREDENTIAL, LABEL, SIDECARS, STATEMENT
 from wenfang.seal.label import LabelSettings, new_label, sidecar_json
 from wenfang.seal.layers import Verdict
-from wenfang.seal.reader import verify
+from wenfang.seal.reader import ENOUGH, verify
 from wenfang.store.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -125,10 +125,15 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where the content comes from: the core of its manifest, hashes filled in when sealed."""
+    """Where the content comes from: the core of its manifest, hashes filled in when sealed.
+
+    origin     for content that another program made
+    watermark  {"kind": …} that a text was drawn with, or {"none": why}, as a message template
+    """
 
     manifest: Manifest
     origin: Origin | None = None
+    watermark: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +179,7 @@ def emit(payload: Payload, path: Path, provenance: Provenance, sealer: Sealer) -
     """Publish `payload` at `path`, sealed; SealError if it cannot be, and then nothing appears."""
     chosen = _format(payload, path)
     core = _core(payload, provenance.manifest, path)
-    marked = _mark(_Work(payload, chosen, core, provenance.origin, path), sealer)
+    marked = _mark(_Work(payload, chosen, core, provenance, path), sealer)
     statement = _statement(chosen, core, marked, sealer)
     files = {STATEMENT: statements.render(statement, sealer.identity)}
     if marked.detached is not None:
@@ -230,15 +235,17 @@ class _Work(NamedTuple):
     payload: Payload
     chosen: Format
     core: Manifest
-    origin: Origin | None
+    provenance: Provenance
     path: Path
 
 
 def _mark(work: _Work, sealer: Sealer) -> _Marked:
     """Visible label, metadata label, credential, in this order."""
-    chosen, core, origin = work.chosen, work.core, work.origin
+    chosen, core, origin = work.chosen, work.core, work.provenance.origin
     marking = Marking(settings=sealer.label, pointer=core.id[:POINTER_DIGITS])
     drawn = chosen.draw(work.payload.drawable, marking)
+    if work.provenance.watermark is not None and drawn.inserted is not None:
+        drawn = replace(drawn, watermark=_text_mark(work.provenance.watermark, chosen, drawn))
     label = new_label(sealer.label, core.id, origin.label if origin else None)
     if chosen.write is not None:
         drawn = chosen.write(drawn, label)
@@ -261,6 +268,15 @@ def _mark(work: _Work, sealer: Sealer) -> _Marked:
         return _Marked(drawn=replace(drawn, inserted=None), label=label, data=data, detached=None)
     detached = sign_detached(drawn.data, claim, sealer.identity)
     return _Marked(drawn=drawn, label=label, data=drawn.data, detached=detached)
+
+
+def _text_mark(made: Mapping[str, object], chosen: Format, drawn: Drawn) -> Mapping[str, object]:
+    """The mark that a text was drawn with, if its words left enough choice to show it."""
+    if "kind" not in made or chosen.trace is None:
+        return made
+    if chosen.trace(drawn.data, False).p_value > ENOUGH:
+        return {"none": "the text left too little choice to hold a watermark"}
+    return made
 
 
 def _timestamp_url(settings: LabelSettings) -> str | None:

@@ -59,7 +59,7 @@ class Drawn:
     inserted: tuple[Span, ...] | None
     visible: Mapping[str, object]
     watermark: Mapping[str, object] = field(
-        default_factory=lambda: {"none": "this kind of file holds no watermark"}
+        default_factory=lambda: {"none": "nothing was marked when it was made"}
     )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
-from wenfang.seal.formats.contract import Drawn, Format, Insertion, Marking, insert
-from wenfang.seal.formats.text import decode, draw_where_seen, measure_lines
+from wenfang.seal.formats.contract import Drawn, Format, Insertion, Marking, Trace, insert
+from wenfang.seal.formats.text import decode, draw_where_seen, measure_lines, trace_text
 from wenfang.seal.label import bare_json, parse_label
 from wenfang.seal.layers import Layer
 
@@ -197,6 +197,10 @@ def _labels(data: bytes) -> list[object]:
     return _Page(data.decode("utf-8", "replace")).labels
 
 
+def _trace(data: bytes, search: bool) -> Trace:
+    return trace_text("\n".join(visible_lines(data.decode("utf-8", "replace"))))
+
+
 def _measure(data: bytes, recorded: Mapping[str, Any] | None) -> Layer:
     return measure_lines(data, visible_lines)
 
@@ -210,5 +214,6 @@ HTML = Format(
     write=_write,
     labels=_labels,
     measure=_measure,
+    trace=_trace,
     strip=_strip,
 )

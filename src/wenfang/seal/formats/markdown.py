@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wenfang.seal.formats.contract import Drawn, Format, Insertion, Marking, insert
+from wenfang.seal.formats.contract import Drawn, Format, Insertion, Marking, Trace, insert
 from wenfang.seal.formats.text import (
     body_start,
     decode,
@@ -15,6 +15,7 @@ from wenfang.seal.formats.text import (
     line_at_end,
     measure_lines,
     newline,
+    trace_text,
 )
 from wenfang.seal.label import parse_label
 from wenfang.seal.layers import Layer
@@ -153,6 +154,10 @@ def _scalar(text: str) -> object:
     return int(text) if text.isascii() and text.isdigit() else text
 
 
+def _trace(data: bytes, search: bool) -> Trace:
+    return trace_text("\n".join(visible_lines(data.decode("utf-8", "replace"))))
+
+
 def _measure(data: bytes, recorded: Mapping[str, Any] | None) -> Layer:
     return measure_lines(data, visible_lines)
 
@@ -166,5 +171,6 @@ MARKDOWN = Format(
     write=_write,
     labels=_labels,
     measure=_measure,
+    trace=_trace,
     strip=_strip,
 )

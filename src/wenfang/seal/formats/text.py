@@ -13,6 +13,7 @@ from wenfang.seal.formats.contract import (
     Format,
     Insertion,
     Marking,
+    Trace,
     insert,
     visible_layer,
 )
@@ -20,6 +21,7 @@ from wenfang.seal.label import is_label_line
 from wenfang.seal.layers import Layer
 
 Lines = Callable[[str], list[str]]
+MAX_TRACED_CHARACTERS = 100_000
 
 
 def decode(payload: bytes) -> str:
@@ -96,6 +98,20 @@ def measure_lines(data: bytes, lines: Lines) -> Layer:
     return visible_layer("good", t("visible label: {words}", words=seen[-1]), {"words": seen[-1]})
 
 
+def trace_text(text: str) -> Trace:
+    """The watermark in a text, label lines left out."""
+    from wenfang.media.text_marks import find_mark
+
+    lines = text[:MAX_TRACED_CHARACTERS].splitlines(keepends=True)
+    found = find_mark("".join(line for line in lines if not is_label_line(line)))
+    facts = {"tokens": found.tokens, "z": round(found.z, 2)}
+    return Trace(pointer=None, p_value=found.p_value, facts=facts)
+
+
+def _trace(data: bytes, search: bool) -> Trace:
+    return trace_text(data.decode("utf-8", "replace"))
+
+
 def _draw(payload: bytes, marking: Marking) -> Drawn:
     settings = marking.settings
     choices = [line_at_end(payload, settings.line)]
@@ -122,4 +138,5 @@ TEXT = Format(
     write=None,
     labels=_no_labels,
     measure=_measure,
+    trace=_trace,
 )
