@@ -11,7 +11,7 @@ from torch import Tensor
 
 import tiny_run
 from wenfang.data.batches import ExampleBatches, Examples, Share, WindowBatches, pad
-from wenfang.data.layouts import LAYOUTS, SEPARATOR
+from wenfang.data.layouts import SEPARATOR, VERSE
 from wenfang.errors import DataError
 from wenfang.models import gpt
 from wenfang.objectives.next_token import NextToken
@@ -172,7 +172,7 @@ def test_too_short_a_stream_is_refused() -> None:
 
 
 def test_a_verse_is_form_title_lines_and_end() -> None:
-    layout = LAYOUTS["verse"]
+    layout = VERSE
     record = {"title": "月" * 30, "lines": ["春江", "明月"]}
     tokenizer = train_characters(layout.texts(record), specials=("<2>", *layout.specials))
     opening, condition, body = layout.parts(record, tokenizer)

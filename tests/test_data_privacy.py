@@ -12,6 +12,14 @@ CASES = [
     ("chinese_identity", "身份证号11010519491231002X。", "11010519491231002X"),
     ("card", "card 4111 1111 1111 1111, please", "4111 1111 1111 1111"),
     ("card", "卡号4111111111111111", "4111111111111111"),
+    ("iban", "pay to DE89 3704 0044 0532 0130 00, please", "DE89 3704 0044 0532 0130 00"),
+    ("iban", "账号GB82WEST12345698765432。", "GB82WEST12345698765432"),
+    ("social_security", "SSN: 078-05-1120.", "078-05-1120"),
+    ("social_security", "his social security number is 078051120", "078051120"),
+    ("passport", "护照号码：E12345678，", "E12345678"),
+    ("passport", "Passport no. 123456789", "123456789"),
+    ("number_plate", "车牌京A12345的车", "京A12345"),
+    ("number_plate", "粤B·D12345 充电", "粤B·D12345"),
     ("phone", "电话13812345678联系", "13812345678"),
     ("phone", "138-1234-5678", "138-1234-5678"),
     ("phone", "座机010-62345678", "010-62345678"),
@@ -32,6 +40,10 @@ INNOCENT = [
     "@everyone a@b",
     "白日依山盡，黃河入海流",
     "3.14159265358979",
+    "DE88370400440532013000, GB82WEST12345698765433",  # wrong check digits
+    "SSN 000-12-3456, SSN 666-12-3456, part 078-05-1120",
+    "the passport of 1234, E12345678 without the word",
+    "京ABCDEF, 新A股, 川菜A套餐 88888",
 ]
 
 
@@ -69,7 +81,17 @@ def test_one_wrong_digit_is_refused_by_the_checksums() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 200_000 + "@", "1-" * 100_000, ":" * 100_000, "1." * 90_000]
+    "text",
+    [
+        "SSN" * 60_000 + "1",
+        "护照" * 90_000 + "1",
+        "DE12" + "A 1" * 60_000,
+        "京A1" * 60_000,
+        "a" * 200_000 + "@",
+        "1-" * 100_000,
+        ":" * 100_000,
+        "1." * 90_000,
+    ],
 )
 def test_hostile_text_is_searched_in_linear_time(text: str) -> None:
     find(text)

@@ -36,13 +36,14 @@ def test_a_recipe_survives_json(name: str) -> None:
 def test_the_shipped_recipes_keep_to_their_budgets() -> None:
     import torch
 
-    from wenfang.models.gpt import GPT
+    from wenfang.models import gpt
 
     sizes = {"verse": (7000, 8_000_000), "shakespeare-cpu": (65, 804_096)}
     for name, (vocabulary, most) in sizes.items():
         config = replace(RECIPES[name]().model, vocabulary_size=vocabulary)
+        assert isinstance(config, gpt.Config)
         with torch.device("meta"):
-            model = GPT(config)
+            model = gpt.GPT(config)
         assert sum(parameter.numel() for parameter in model.parameters()) <= most
 
 
@@ -58,8 +59,12 @@ def test_settings_reach_every_field_and_unknown_ones_name_the_nearest() -> None:
     ("content", "words"),
     [
         ("{", "not a recipe in JSON"),
-        ('{"name": "x", "summary": "", "data": {"source": "a"}, "family": "cnn"}', "gpt"),
+        (
+            '{"name": "x", "summary": "", "data": {"source": "a"}, "family": "cnn"}',
+            "gpt, text-classifier",
+        ),
         ('{"name": "x", "summary": "", "dta": {}}', "did you mean data"),
+        ('{"name": "x", "summary": "", "model": {"widht": 8}}', "recipe.model.*did you mean width"),
         ("[]", "recipe"),
     ],
 )

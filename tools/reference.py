@@ -78,7 +78,7 @@ def schemas() -> dict[str, tuple[str, type, dict[str, Any]]]:
     from wenfang.data.request import PrepareRequest
     from wenfang.recipes import Recipe
     from wenfang.scenarios import SCENARIOS
-    from wenfang.seal import LabelSettings
+    from wenfang.seal import Answer, LabelSettings
 
     found: dict[str, tuple[str, type, dict[str, Any]]] = {}
     for name, scenario in SCENARIOS.items():
@@ -88,6 +88,7 @@ def schemas() -> dict[str, tuple[str, type, dict[str, Any]]]:
         "recipe.json": ("A recipe: what `wenfang train --set` reaches", Recipe),
         "prepare.json": ("What `wenfang prepare --set` reaches", PrepareRequest),
         "label.json": ("`label.json` in `WENFANG_HOME`: how files are labelled", LabelSettings),
+        "verify.json": ("What `wenfang verify --json` prints", Answer),
     }
     for name, (title, kind) in plain.items():
         found[name] = (title, kind, json_schema(kind))

@@ -1,17 +1,35 @@
-"""Gates: named, versioned judgements on a draft. `judge` asks them all; a new one is a table row.
+"""Gates: named, versioned judgements on a draft. `judge` asks them; a new one is a table row.
 
-A check is `check(material) -> Check`. What repairs a draft is drawing it again, which is the
-caller's; a check only says so.
+A check is `check(material) -> Check`. A policy says what a failing one means: block, repair, warn
+or off. What repairs a draft is drawing it again, which is the caller's; a check only says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from wenfang.checks.check import Check, Evidence, Material, Outcome
+from wenfang.checks.check import Check, Evidence, Material, Outcome, not_measured
 from wenfang.checks.form import form
 from wenfang.checks.gate import Decision, Report, Verdict, gate
-from wenfang.checks.originality import copied_lines, longest_copy
+from wenfang.checks.melody import melody_copy
+from wenfang.checks.offence import offence
+from wenfang.checks.originality import copied_lines, folder_copy, longest_copy, near_copy
+from wenfang.checks.personal import personal
+from wenfang.checks.picture import picture_copy, picture_neighbour
+from wenfang.checks.policy import (
+    ACTIONS,
+    DEFAULT,
+    POLICY,
+    Action,
+    Policy,
+    Rule,
+    Use,
+    policy_from,
+    read_policy,
+)
+from wenfang.checks.rights import rights
+from wenfang.checks.sameness import batch_sameness, repeated_text
 from wenfang.checks.words import fold, read_terms, words
 from wenfang.config import nearest
 from wenfang.errors import NotFoundError
@@ -20,14 +38,55 @@ CHECKS: dict[str, Callable[[Material], Check]] = {
     "form": form,
     "copied_lines": copied_lines,
     "longest_copy": longest_copy,
+    "near_copy": near_copy,
+    "folder_copy": folder_copy,
     "words": words,
+    "offence": offence,
+    "personal": personal,
+    "picture_copy": picture_copy,
+    "picture_neighbour": picture_neighbour,
+    "melody_copy": melody_copy,
+    "batch_sameness": batch_sameness,
+    "repeated_text": repeated_text,
+    "rights": rights,
 }
 
+# What is asked where nothing else is said, and what fits each kind of draft.
+VERSE = ("form", "copied_lines", "longest_copy", "words")
+TEXT = ("copied_lines", "longest_copy", "near_copy", "folder_copy", "words", "offence", "personal",
+        "repeated_text", "rights")  # fmt: skip
+BATCH = (*TEXT, "batch_sameness")
+PICTURE = ("picture_copy", "picture_neighbour", "rights")
+MELODY = ("melody_copy", "rights")
 
-def judge(material: Material, names: Iterable[str] = tuple(CHECKS)) -> Report:
-    """Ask the checks `names` about `material`; NotFoundError for a name that is none."""
-    checks = tuple(_named(name)(material) for name in names)
+
+def judge(
+    material: Material,
+    names: Iterable[str] = VERSE,
+    policy: Policy = POLICY,
+    use: str = DEFAULT,
+) -> Report:
+    """Ask the checks `names` about `material`; what fails is what `policy` makes of it for `use`.
+
+    A check that the policy has switched off is in the report as a note that says so.
+    raises NotFoundError for a name of a check or a use that is none
+    """
+    asked = policy.use(use)
+    equipped = replace(
+        material,
+        listed=(*material.listed, *asked.listed),
+        allowed=(*material.allowed, *asked.allowed),
+        thresholds={**material.thresholds, **asked.thresholds},
+    )
+    checks = tuple(_answer(name, equipped, asked) for name in names)
     return Report(checks=checks, verdict=gate(checks))
+
+
+def _answer(name: str, material: Material, use: Use) -> Check:
+    check = _named(name)
+    if use.checks.get(name, Rule()).action == "off":
+        return not_measured(name, "off", None, "the policy has switched this check off")
+    return use.judged(check(material))
 
 
 def _named(name: str) -> Callable[[Material], Check]:
@@ -42,13 +101,24 @@ def _named(name: str) -> Callable[[Material], Check]:
 
 
 __all__ = [
+    "ACTIONS",
+    "BATCH",
     "CHECKS",
+    "MELODY",
+    "PICTURE",
+    "POLICY",
+    "TEXT",
+    "VERSE",
+    "Action",
     "Check",
     "Decision",
     "Evidence",
     "Material",
     "Outcome",
+    "Policy",
     "Report",
+    "Rule",
+    "Use",
     "Verdict",
     "copied_lines",
     "fold",
@@ -56,6 +126,8 @@ __all__ = [
     "gate",
     "judge",
     "longest_copy",
+    "policy_from",
+    "read_policy",
     "read_terms",
     "words",
 ]

@@ -15,8 +15,9 @@ def form(material: Material) -> Check:
 
     Rules that are measured but refuse no poem (the tonal pattern) are the evidence of a pass.
     """
+    allowed = material.threshold("form", BROKEN_RULES_ALLOWED)
     if material.form is None:
-        return not_measured("form", VERSION, BROKEN_RULES_ALLOWED, "no verse form was asked for")
+        return not_measured("form", VERSION, allowed, "no verse form was asked for")
     lines = [line.rstrip(material.form.punctuation) for line in material.lines]
     findings = verse.check(lines, material.form)
     broken = [one for one in findings if one.gate and not one.passed]
@@ -25,8 +26,8 @@ def form(material: Material) -> Check:
         name="form",
         version=VERSION,
         value=float(len(broken)),
-        threshold=float(BROKEN_RULES_ALLOWED),
-        verdict="repair" if len(broken) > BROKEN_RULES_ALLOWED else "pass",
+        threshold=allowed,
+        verdict="repair" if len(broken) > allowed else "pass",
         evidence=tuple(map(_broken, broken)) or tuple(map(_measured, measured)),
     )
 

@@ -50,7 +50,7 @@ class Report:
 
 
 def gate(checks: Sequence[Check]) -> Verdict:
-    """The gravest verdict of `checks` decides; a note never stops a draft."""
+    """The gravest verdict of `checks` decides; a note or a warning never stops a draft."""
     assert checks, "a draft that nothing looked at has not passed"
     against = [check for check in checks if check.verdict in ("repair", "block")]
     reasons = tuple(evidence for check in against for evidence in check.evidence)

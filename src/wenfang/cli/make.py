@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wenfang.cli import show
-from wenfang.cli.options import AsJson, Output, Settings
+from wenfang.cli.options import Against, AsJson, Output, PolicyFile, Settings, Use
 from wenfang.cli.progress import Bar
 from wenfang.language import t
 
@@ -35,11 +35,16 @@ def create(
     fresh: Annotated[
         bool, typer.Option("--fresh", help=t("Make it again, even if the store has it."))
     ] = False,
+    policy: PolicyFile = None,
+    use: Use = "default",
+    against: Against = None,
     as_json: AsJson = False,
 ) -> int:
     """Turn a brief, or a file of many, into finished pieces: labelled, signed and verified."""
-    from wenfang.engine.creating import CreateRequest
+    from wenfang.config import to_dict
+    from wenfang.engine.creating import CreateRequest, sameness
     from wenfang.engine.creating import create as create_pieces
+    from wenfang.errors import CheckError
 
     started = time.monotonic()
     request = CreateRequest(
@@ -50,6 +55,9 @@ def create(
         commercial=commercial,
         private=private,
         fresh=fresh,
+        policy=policy,
+        use=use,
+        against=tuple(against or ()),
     )
     with Bar(quiet=as_json) as bar:
         made = create_pieces(
@@ -60,11 +68,16 @@ def create(
             on_made=lambda one: None if as_json else _show_made(one, bar),
         )
     seconds = time.monotonic() - started
+    alike = sameness(made, request)
     if as_json:
-        show.as_json({"pieces": [_made_record(one) for one in made], "seconds": round(seconds, 2)})
+        pieces = [_made_record(one) for one in made]
+        same = to_dict(alike) if alike else None
+        show.as_json({"pieces": pieces, "sameness": same, "seconds": round(seconds, 2)})
     else:
+        if alike and alike.verdict != "pass":
+            print(t("the pieces of this batch are much alike: {what}", what=alike.evidence[0]))
         print(t("{seconds} s", seconds=f"{seconds:.1f}"))
-    return _worst(made)
+    return CheckError.exit_code if alike and alike.verdict == "block" else _worst(made)
 
 
 def step_names() -> dict[str, str]:

@@ -15,6 +15,11 @@ Settings = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help=t("Print one JSON document."))]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help=t("Where to write."))]
+PolicyFile = Annotated[Path | None, typer.Option(help=t("A policy file for the checks."))]
+Use = Annotated[str, typer.Option(help=t("Which use of the policy applies."))]
+Against = Annotated[
+    list[Path] | None, typer.Option(help=t("A folder of material that must not be copied."))
+]
 Data = Annotated[
     Path | None,
     typer.Option("--data", help=t("A prepared data set, or the root of named data sets.")),

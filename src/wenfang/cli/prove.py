@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wenfang.cli import show
-from wenfang.cli.options import AsJson, Output
+from wenfang.cli.options import Against, AsJson, Output, PolicyFile, Use
 from wenfang.cli.progress import Bar
 from wenfang.language import t
 
@@ -32,12 +32,13 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Say of each file whether it is ours, unchanged and labelled: exit 0, 1, 2 or 3."""
+    from wenfang.config import to_dict
     from wenfang.engine.keeping import verify_files
-    from wenfang.seal import worst
+    from wenfang.seal import Answer, worst
 
     found = verify_files(paths, trust or (), strict=strict)
     if as_json:
-        show.as_json({"files": [one.to_dict() for one in found], "exit_code": worst(found)})
+        show.as_json(to_dict(Answer(files=tuple(found), exit_code=worst(found))))
     else:
         show.verdicts(found, layers=True)
     return worst(found)
@@ -47,11 +48,9 @@ def seal(
     files: Annotated[list[Path], typer.Argument(help=t("Files that another program made."))],
     made_with: Annotated[str, typer.Option(help=t("The program or model that made them."))],
     output: Output = None,
-    policy: Annotated[Path | None, typer.Option(help=t("A policy file for the checks."))] = None,
-    use: Annotated[str, typer.Option(help=t("Which use of the policy applies."))] = "default",
-    against: Annotated[
-        list[Path] | None, typer.Option(help=t("A folder of material that must not be copied."))
-    ] = None,
+    policy: PolicyFile = None,
+    use: Use = "default",
+    against: Against = None,
     private: Annotated[
         bool, typer.Option("--private", help=t("Keep nothing of it in the store."))
     ] = False,

@@ -158,6 +158,15 @@ class ExampleBatches:
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
         """tokens (b, T + 1) int64 and weight (b, T), 1 on the body, 0 on prompt and padding."""
+        chosen, keep = self.chosen(index, share)
+        rows = [
+            self.examples.sequence(int(i), conditioned=bool(kept))
+            for i, kept in zip(chosen, keep, strict=True)
+        ]
+        return pad(rows, self.padding)
+
+    def chosen(self, index: int, share: Share) -> tuple[np.ndarray, np.ndarray]:
+        """(b,) the examples of a batch, and (b,) bool, which of them keep their condition."""
         per_epoch = len(self.examples) // self.batch_size
         if not per_epoch:
             raise DataError(
@@ -167,12 +176,8 @@ class ExampleBatches:
             )
         epoch, position = divmod(index, per_epoch)
         keep, order = self._epoch(epoch, per_epoch)
-        chosen = order[position]
-        rows = [
-            self.examples.sequence(int(i), conditioned=bool(keep[i]))
-            for i in chosen[share.of(self.batch_size)]
-        ]
-        return pad(rows, self.padding)
+        chosen = order[position][share.of(self.batch_size)]
+        return chosen, keep[chosen]
 
     def _epoch(self, epoch: int, per_epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Which conditions are kept (n,), and the examples of every batch (per_epoch, size)."""
@@ -192,6 +197,23 @@ class ExampleBatches:
         order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools])
         batches = order.reshape(per_epoch, self.batch_size)
         return batches[stream.permutation(per_epoch)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledBatches:
+    """Batches of `inner` with the class of each example.
+
+    labels  (n,) int64
+    """
+
+    inner: ExampleBatches
+    labels: np.ndarray
+
+    def batch(self, index: int, share: Share) -> dict[str, Tensor]:
+        """tokens (b, T) int64, weight, and label (b,) int64."""
+        chosen, _ = self.inner.chosen(index, share)
+        label = torch.from_numpy(self.labels[chosen])
+        return self.inner.batch(index, share) | {"label": label}
 
 
 def pad(rows: list[tuple[np.ndarray, int]], padding: int) -> dict[str, Tensor]:

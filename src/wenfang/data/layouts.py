@@ -5,17 +5,21 @@ A bundle's config names its layout, so that what asks a model speaks as its trai
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from wenfang.errors import DataError
 from wenfang.tokenizer import END, PADDING, Tokenizer
 
 TITLE_CHARACTERS = 20
 SEPARATOR = "<sep>"
 LINE_BREAK = "\n"
+LABELLED_CHARACTERS = 192
 
 Parts = tuple[list[int], list[int], list[int]]
 
@@ -63,4 +67,39 @@ class VerseLayout:
         )
 
 
-LAYOUTS = {"verse": VerseLayout()}
+@dataclass(frozen=True, kw_only=True)
+class LabelledLayout:
+    """A short text and its class; nothing is generated, so there are no marks of layout.
+
+    Read as people mean it: compatibility forms and case are taken away, spaces left out, and a
+    character repeated more than three times is cut to three. The label is the class's number.
+    """
+
+    specials: tuple[str, ...] = ()
+
+    def plain(self, text: str) -> str:
+        """`text` as the classifier reads it, at most LABELLED_CHARACTERS of it."""
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        close = re.sub(r"\s+", "", folded)
+        return re.sub(r"(.)\1{3,}", r"\1\1\1", close)[:LABELLED_CHARACTERS]
+
+    def texts(self, record: Mapping[str, Any]) -> list[str]:
+        """What the tokenizer learns its characters from."""
+        return [self.plain(record["text"])]
+
+    def parts(self, record: Mapping[str, Any], tokenizer: Tokenizer) -> Parts:
+        """A record as (opening, condition, body); all of it is body."""
+        return [], [], tokenizer.encode(self.plain(record["text"]))
+
+    def label(self, record: Mapping[str, Any]) -> int:
+        """The number of the record's class; DataError where it has none."""
+        found = record.get("label")
+        if not isinstance(found, str | int) or not str(found).isdecimal():
+            raise DataError(
+                "a record has the label {label}; give a field label with 0, 1, …", label=found
+            )
+        return int(found)
+
+
+VERSE, LABELLED = VerseLayout(), LabelledLayout()
+LAYOUTS: dict[str, VerseLayout | LabelledLayout] = {"verse": VERSE, "labelled": LABELLED}

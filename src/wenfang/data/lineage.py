@@ -19,7 +19,13 @@ from wenfang.store import Link, Manifest
 from wenfang.version import __version__
 
 FORMAT = 1  # part of a data set's key: raise it when the same request would give other bytes
-PLACES = ("sources", "output", "fresh", "evaluation")  # settings that their content stands for
+PLACES = (
+    "sources",
+    "output",
+    "fresh",
+    "evaluation",
+    "held_out",
+)  # settings that their content stands for
 
 OnEvent = Callable[[Event], None]
 
@@ -35,7 +41,7 @@ def request_key(
 ) -> str:
     """Hash of all that decides a data set: settings, sources, evaluation sets, code."""
     inputs = [source.id for source in sources]
-    hashes = [one["sha256"] for one in evaluation]
+    hashes = [one["sha256"] + one.get("part", "") for one in evaluation]
     step = [FORMAT, __version__, settings_of(request), inputs, hashes]
     return sha256_bytes(canonical_json(step))
 
@@ -56,9 +62,15 @@ def content_hash(path: Path) -> str:
 
 
 def describe_evaluation(request: PrepareRequest) -> list[dict[str, str]]:
-    """Names and hashes of the evaluation sets that must not be in the data set."""
+    """Names and hashes of the evaluation sets that must not be in the data set, or not in its
+    training part: those have a "part" of their own.
+    """
     return [
-        {"name": Path(name).name, "sha256": content_hash(Path(name))} for name in request.evaluation
+        *({"name": Path(n).name, "sha256": content_hash(Path(n))} for n in request.evaluation),
+        *(
+            {"name": Path(n).name, "sha256": content_hash(Path(n)), "part": "test"}
+            for n in request.held_out
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from wenfang.atomic import exclusive, new_folder, sha256_bytes, sha256_file
 from wenfang.config import nearest
@@ -23,7 +24,7 @@ from wenfang.data.lineage import (
 )
 from wenfang.data.lines import SourceFile
 from wenfang.data.prepare import prepare
-from wenfang.data.request import PrepareRequest, Source, request_for
+from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, request_for
 from wenfang.data.shards import ShardWriter
 from wenfang.data.split import Split
 from wenfang.errors import DataError, NotFoundError
@@ -44,6 +45,7 @@ class NamedSource:
 
     origin   where to get it, with the commit
     licence  SPDX expression; notice: the words that travel with it
+    held_out the file beside it that the origin keeps for testing, if any
     make     (source with its path, output, on_event) -> the data set
     """
 
@@ -53,6 +55,7 @@ class NamedSource:
     notice: str
     file: NamedFile
     make: Callable[[NamedSource, Path, Path, OnEvent | None], Dataset]
+    held_out: NamedFile | None = None
 
     def source(self, path: Path) -> Source:
         """The file at `path` with this origin and licence."""
@@ -96,27 +99,35 @@ def find_file(named: NamedSource, data_root: Path | str | None) -> Path:
     roots = [Path(given).expanduser()] if given else []
     for path in [p for r in roots for p in (r / named.name / named.file.name, r / named.file.name)]:
         if path.is_file():
-            _require_hash(path, named)
+            _require_hash(path, named.file, named)
+            if named.held_out:
+                _require_hash(path.with_name(named.held_out.name), named.held_out, named)
             return path
+    _raise_missing(named.file, named, roots[0] if roots else Path("DATA"))
+
+
+def _raise_missing(file: NamedFile, named: NamedSource, folder: Path) -> NoReturn:
     raise DataError(
         "{name}: {file} is not there; get it from {origin}, put it into {folder}/{name}/ and "
         "name that folder with --data or WENFANG_DATA; its SHA-256 is {sha256}",
         name=named.name,
-        file=named.file.name,
+        file=file.name,
         origin=named.origin,
-        folder=roots[0] if roots else "DATA",
-        sha256=named.file.sha256,
+        folder=folder,
+        sha256=file.sha256,
     )
 
 
-def _require_hash(path: Path, named: NamedSource) -> None:
+def _require_hash(path: Path, file: NamedFile, named: NamedSource) -> None:
+    if not path.is_file():
+        _raise_missing(file, named, path.parent.parent)
     found = sha256_file(path)
-    if found != named.file.sha256:
+    if found != file.sha256:
         raise DataError(
             "{path} has the SHA-256 {found}, expected {expected}; get it again from {origin}",
             path=path,
             found=found,
-            expected=named.file.sha256,
+            expected=file.sha256,
             origin=named.origin,
         )
 
@@ -130,6 +141,30 @@ def poem_request(source: Source, output: Path | str) -> PrepareRequest:
 def make_poems(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:
     """Quatrains: title, author, dynasty, lines, and text (the lines joined)."""
     return prepare(poem_request(named.source(path), output), on_event)
+
+
+def make_comments(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """Chinese comments: topic, label ("0" harmless, "1" offensive) and text.
+
+    A tenth of the training file is the validation part; the origin's own held-out file is the
+    test part. Comments are short, so they are compared by 2-character shingles, and 10 shared
+    characters condemn one.
+    """
+    assert named.held_out
+    request = request_for("none", (named.source(path),), str(output))
+    request = replace(
+        request,
+        name=named.name,
+        language="zh",
+        reading=Reading(text_field="TEXT", keep_fields=("topic", "label")),
+        duplicates=Duplicates(shingle_size=2, lines=False),
+        contaminated_size=10,
+        held_out=(str(path.with_name(named.held_out.name)),),
+        split=Split(train=0.9, valid=0.1, test=0.0),
+    )
+    return prepare(request, on_event)
 
 
 def make_text_by_position(
@@ -175,6 +210,23 @@ NAMED: dict[str, NamedSource] = {
             sha256="8fcb0649fdb02619c1c03b2a42b0530f948ab25b51a0be161adb0e7395d56d52",
         ),
         make=make_poems,
+    ),
+    "cold_zh_offensive": NamedSource(
+        name="cold_zh_offensive",
+        origin="github.com/thu-coai/COLDataset, COLDataset/{train,dev}.csv at "
+        "a0c55a945497ab58e94aef491180e1cf88ffb864",
+        licence="Apache-2.0",
+        notice="COLDataset, Chinese comments labelled as offensive or not (Deng et al. 2022, "
+        "arXiv:2201.06025), Apache-2.0.",
+        file=NamedFile(
+            name="train.csv",
+            sha256="16ca7955bdcaf90f5d8ac39e51eb3eda15320caa1e730ed45cb5e8ca8cd0d5e8",
+        ),
+        make=make_comments,
+        held_out=NamedFile(
+            name="dev.csv",
+            sha256="28e67a26815aa1852449ba06919e51c07060d146e2bd23101cc0137a0ff94b7c",
+        ),
     ),
     "tinyshakespeare": NamedSource(
         name="tinyshakespeare",

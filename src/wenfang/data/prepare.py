@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wenfang.atomic import canonical_json, exclusive, new_folder
-from wenfang.data.contamination import EvaluationText
+from wenfang.data.contamination import EvaluationText, NearText
 from wenfang.data.dataset import MANIFEST, REJECTS, Dataset
 from wenfang.data.duplicates import BANDS, KeyFile, band_keys, exact_key
 from wenfang.data.lineage import (
@@ -67,7 +67,7 @@ def prepare(request: PrepareRequest, on_event: OnEvent | None = None) -> Dataset
     request.split.require_whole()
     output = Path(request.output)
     files = {source.path: files_of(Path(source.path)) for source in request.sources}
-    _require_free(output, request.sources)
+    _require_free(output, request)
     with exclusive(output.parent / f".{output.name}.lock", str(output)):
         sources = describe_sources(request, files, on_event)
         evaluation = describe_evaluation(request)
@@ -96,7 +96,7 @@ def _already(output: Path, key: str) -> Dataset | None:
     return dataset if dataset.manifest.key == key else None
 
 
-def _require_free(output: Path, sources: tuple[Source, ...]) -> None:
+def _require_free(output: Path, request: PrepareRequest) -> None:
     """The output is replaced whole, so it must be a data set, empty or absent."""
     taken = output.exists() and not (output / MANIFEST).is_file()
     if taken and not (output.is_dir() and not any(output.iterdir())):
@@ -104,12 +104,22 @@ def _require_free(output: Path, sources: tuple[Source, ...]) -> None:
             "{path} is not a data set and would be replaced; choose an empty or new folder",
             path=output,
         )
-    for source in sources:
-        if Path(source.path).resolve().is_relative_to(output.resolve()):
+    for path in (*(source.path for source in request.sources), *request.held_out):
+        if Path(path).resolve().is_relative_to(output.resolve()):
             raise DataError(
                 "{path} lies in the output folder, which is replaced; choose another output",
-                path=source.path,
+                path=path,
             )
+
+
+def _record(source: str, raw: RawRecord, text: str) -> Spooled:
+    return {
+        "source": source,
+        "file": raw.file,
+        "line": raw.line,
+        "fields": {name: normalise_value(value) for name, value in raw.fields.items()},
+        "text": text,
+    }
 
 
 @dataclass(kw_only=True)
@@ -144,9 +154,11 @@ class Preparation:
         lines = self._mark_lines(repeats) if self.request.duplicates.lines else None
         with ShardWriter(self.folder, self.request.shard_bytes) as writer:
             self._write_all(writer, repeats, lines)
+            nothing_kept = self.kept == 0
+            self._write_held_out(writer)
         shutil.rmtree(self.work)
         (self.folder / REJECTS).write_bytes(self.rejects.as_jsonl())
-        if self.kept == 0:
+        if nothing_kept:
             self._raise_nothing_kept()
         return self._facts(writer)
 
@@ -155,10 +167,10 @@ class Preparation:
     def _read_all(self, exact: KeyFile, near: KeyFile) -> None:
         """First pass: every source through the rules into the spool and the key files."""
         duplicates = self.request.duplicates
-        evaluation = self._evaluation_text()
+        evaluation, held_out = self._evaluation_text(), self._near_text()
         with self.spool.open("wb") as spool:
             for source, raw in self._raw_records():
-                record = self._judged(source, raw, evaluation)
+                record = self._judged(source, raw, evaluation, held_out)
                 if record is None:
                     continue
                 if duplicates.exact:
@@ -169,14 +181,20 @@ class Preparation:
                 self.kept += 1
 
     def _evaluation_text(self) -> EvaluationText:
-        texts = (
-            normalise(item.text)
-            for name in self.request.evaluation
-            for file in files_of(Path(name))
-            for item in read_records(file, self.request.reading)
-            if isinstance(item, RawRecord)
-        )
+        texts = self._texts_of((*self.request.evaluation, *self.request.held_out))
         return EvaluationText.build(texts, size=self.request.contaminated_size, unit=self.unit)
+
+    def _near_text(self) -> NearText:
+        texts = self._texts_of(self.request.held_out)
+        size = self.request.duplicates.shingle_size
+        return NearText.build(texts, shingle_size=size, unit=self.unit)
+
+    def _texts_of(self, names: tuple[str, ...]) -> Iterator[str]:
+        for name in names:
+            for file in files_of(Path(name)):
+                for item in read_records(file, self.request.reading):
+                    if isinstance(item, RawRecord):
+                        yield normalise(item.text)
 
     def _raw_records(self) -> Iterator[tuple[Source, RawRecord]]:
         """Every record that can be read, with its source; what cannot goes to the rejects."""
@@ -188,8 +206,7 @@ class Preparation:
                     if isinstance(item, RawRecord):
                         yield source, item
                         continue
-                    where = {"source": source.label, "file": item.file, "line": item.line}
-                    self.rejects.add(item.rule, {**where, "text": "", "error": item.error.template})
+                    self._reject_fault(source.label, item)
                 before += size_bytes([file])
         self._tell("read", total, total)
 
@@ -203,21 +220,19 @@ class Preparation:
 
         return read_records(file, self.request.reading, on_bytes)
 
-    def _judged(self, source: Source, raw: RawRecord, evaluation: EvaluationText) -> Spooled | None:
+    def _judged(
+        self, source: Source, raw: RawRecord, evaluation: EvaluationText, held_out: NearText
+    ) -> Spooled | None:
         """The record for the spool, or None where a rule rejects it."""
         verdict = judge(normalise(raw.text), self.request.rules)
         self.dropped_lines.update(verdict.dropped_lines)
-        record: Spooled = {
-            "source": source.label,
-            "file": raw.file,
-            "line": raw.line,
-            "fields": {name: normalise_value(value) for name, value in raw.fields.items()},
-            "text": verdict.text,
-        }
+        record = _record(source.label, raw, verdict.text)
         found = verdict.rejected_by
         if found is None:
             self._require_key(record)
             found = between("contaminated", evaluation.shared(verdict.text), most=0)
+        if found.kept:
+            found = between("near_held_out", held_out.repeated_by(verdict.text), most=0)
         if found.kept:
             return record
         self._reject(found.rule, record, found)
@@ -241,6 +256,10 @@ class Preparation:
         if found:
             sample |= {"value": round(found.value, 6), "threshold": found.threshold}
         self.rejects.add(rule, sample)
+
+    def _reject_fault(self, source: str, fault: Fault) -> None:
+        where = {"source": source, "file": fault.file, "line": fault.line}
+        self.rejects.add(fault.rule, {**where, "text": "", "error": fault.error.template})
 
     # Compare ------------------------------------------------------------------------------------
 
@@ -308,11 +327,28 @@ class Preparation:
             self._reject(found.rule, record, found)
         return found is None
 
-    def _write(self, writer: ShardWriter, record: Spooled) -> None:
+    def _write_held_out(self, writer: ShardWriter) -> None:
+        """Every record of the held-out files, in its order, into the test part."""
+        for name in self.request.held_out:
+            for file in files_of(Path(name)):
+                for item in read_records(file, self.request.reading):
+                    self.read += 1
+                    if isinstance(item, RawRecord):
+                        record = _record(Path(name).name, item, normalise(item.text))
+                        self._write(writer, record, "test")
+                    else:
+                        self._reject_fault(Path(name).name, item)
+
+    def _part_of(self, record: Spooled) -> str:
+        key = self.request.split.key
+        value = str(record["fields"][key]) if key else record["text"]
+        return self.request.split.part_of(value, self.request.seed)
+
+    def _write(self, writer: ShardWriter, record: Spooled, split: str = "") -> None:
         """Write the record as its fields and its text; a list of lines stays one."""
         text, fields = record["text"], record["fields"]
-        key, name = self.request.split.key, self.request.reading.text_field
-        split = self.request.split.part_of(str(fields[key]) if key else text, self.request.seed)
+        name = self.request.reading.text_field
+        split = split or self._part_of(record)
         if self.request.personal_data:
             text, found = mask(text)
             self.masked.update(found)

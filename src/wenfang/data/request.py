@@ -82,6 +82,8 @@ class PrepareRequest:
 
     evaluation        files (of the same form as the sources) whose text must not be in the set
     contaminated_size n-grams shared with them that condemn a record: words, Chinese characters
+    held_out          files of the same form that become the test part, whole and unfiltered; what
+                      shares an n-gram with them, or nearly repeats one of them, is left out
     personal_data     mask e-mail addresses, numbers of phones, cards and identity cards
     shard_bytes       uncompressed size at which a new shard begins
     fresh             prepare again even if the output already holds the same
@@ -97,6 +99,7 @@ class PrepareRequest:
     personal_data: bool = True
     evaluation: tuple[str, ...] = ()
     contaminated_size: int = 13
+    held_out: tuple[str, ...] = ()
     split: Split = field(default_factory=Split)
     seed: int = 0
     shard_bytes: int = 32 * 2**20

@@ -34,6 +34,7 @@ from wenfang.data.ngrams import (
     gram_hashes,
     line_hashes,
     matter,
+    text_grams,
     unit_hashes,
     units_of,
 )
@@ -102,6 +103,19 @@ class TrainingIndex:
             if length > best[0] and self.contains(line):
                 best = (length, line.strip())
         return best
+
+    def known_share(self, text: str, window: int) -> float:
+        """The largest share, in `window` consecutive n-grams of `text`, that is known; 0..1.
+
+        A shorter text is one window. The training set counts as a whole, so that commonplaces of
+        many records add up.
+        """
+        hits = self.grams.contains(text_grams(text, self.gram_size, self.unit))
+        width = min(window, len(hits))
+        if width == 0:
+            return 0.0
+        sums = np.concatenate(([0], np.cumsum(hits)))
+        return float((sums[width:] - sums[:-width]).max() / width)
 
     def _longest_run(self, text: str) -> tuple[int, str]:
         units, starts, ends = _located(text, self.unit)

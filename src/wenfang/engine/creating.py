@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from wenfang import config
+from wenfang.checks import Check, Material
+from wenfang.checks.policy import DEFAULT
 from wenfang.device import DRAWING_THREADS, set_threads
+from wenfang.engine.judging import judge_of
 from wenfang.engine.keeping import label_settings, verify_files
 from wenfang.errors import BriefError, WenfangError
 from wenfang.media.text import read_text
@@ -37,6 +40,8 @@ class CreateRequest:
     output    the folder for one piece, or the parent of one folder a brief
     private   keep nothing in the store, no brief and no draft, and leave the request out of
               the published manifests and the report
+    policy    a policy file for the checks, and the use that it is read for
+    against   folders of material that must not be copied
     """
 
     briefs: Path
@@ -46,6 +51,9 @@ class CreateRequest:
     private: bool = False
     fresh: bool = False
     model: str | None = None
+    policy: Path | None = None
+    use: str = DEFAULT
+    against: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +80,7 @@ def create(
     briefs = read_briefs(request.briefs)
     single = request.briefs.suffix.lower() not in TABLES
     made: list[Made] = []
+    judge = judge_of(request.policy, request.use, request.against)
     sealer = Sealer.at(home(), label_settings())
     with _store(private=request.private) as store:
         for number, (name, content) in enumerate(briefs, start=1):
@@ -84,6 +93,7 @@ def create(
                 commercial=request.commercial,
                 private=request.private,
                 model=request.model,
+                judge=judge,
                 on_event=on_event,
             )
             try:
@@ -95,6 +105,16 @@ def create(
             on_made(one)
             made.append(one)
     return made
+
+
+def sameness(made: list[Made], request: CreateRequest) -> Check | None:
+    """Are the pieces of one batch as many different ones? None for less than two new ones."""
+    texts = [one.piece.text for one in made if one.piece is not None]
+    if len(texts) < 2:
+        return None
+    judge = judge_of(request.policy, request.use, ())
+    draft = Material(text=texts[0], siblings=tuple(texts[1:]))
+    return judge.ask(draft, ("batch_sameness",)).checks[0]
 
 
 def _make(name: str, content: str | dict[str, Any], studio: Studio, request: CreateRequest) -> Made:

@@ -16,6 +16,7 @@ from wenfang.errors import ConfigError, IdentityError, SealError, WenfangError
 from wenfang.language import t
 from wenfang.media.fonts import installed
 from wenfang.seal import Identity, LabelSettings, Verdict, own_roots, sealed_id, verify
+from wenfang.seal.trust import Trust
 from wenfang.store import Store, home
 from wenfang.version import __version__
 
@@ -63,13 +64,18 @@ def _pointed(verdict: Verdict) -> Verdict:
 
 def _read_root(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        text = path.read_bytes()
     except OSError as error:
         raise IdentityError(
             "the root certificate {path} cannot be read ({reason}); give a PEM file",
             path=path,
             reason=error.strerror,
         ) from None
+    if not Trust.of([text]).roots:
+        raise IdentityError(
+            "{path} holds no certificate; give what `wenfang identity export` wrote", path=path
+        )
+    return text
 
 
 def identity() -> Identity:

@@ -18,6 +18,7 @@ import numpy as np
 
 from wenfang import config
 from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.checks.judging import Judge
 from wenfang.device import DRAWING_THREADS, environment, set_threads
 from wenfang.engine.generating import load_model, payload_of
 from wenfang.errors import NotFoundError, SealError
@@ -180,7 +181,7 @@ def _remake_piece(
     asked: Mapping[str, Any], target: _Target, folder: Path, reference: bool, on_event: OnEvent
 ) -> _Remade:
     scenario, brief = read_brief(asked["brief"], "request")
-    # A report tells of its files' watermarks, so they are made again too; a key of the moment signs.
+    # A report tells of its files' watermarks, so they are made again too.
     label = replace(target.label, watermark=bool(asked.get("watermark", True)))
     with Store.open(folder / "store") as store:
         studio = Studio(
@@ -190,6 +191,7 @@ def _remake_piece(
             fresh=True,
             reference=reference,
             model=asked.get("model"),
+            judge=Judge.recalled(asked.get("judge")),
             on_event=on_event,
         )
         piece = scenario.run(brief, studio)
@@ -249,6 +251,10 @@ def _differences(manifest: Manifest, bundle: str) -> dict[str, tuple[str, str]]:
     then = dict(recorded_facts) if isinstance(recorded_facts, Mapping) else {}
     now: dict[str, object] = dict(environment())
     then["wenfang"], now["wenfang"] = manifest.version, __version__
+    asked = manifest.facts.get("request")
+    judged = asked.get("judge") if isinstance(asked, Mapping) else None
+    if isinstance(judged, Mapping) and judged.get("compared"):
+        then["folders"], now["folders"] = "compared", "not compared"
     models = [link.id for link in manifest.inputs if link.role == "bundle"]
     if models and bundle:
         then["model"], now["model"] = models[0][:12], bundle[:12]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from wenfang.atomic import sha256_bytes
-from wenfang.engine.judging import Judged, judge_file
+from wenfang.checks.judging import Judge
+from wenfang.engine.judging import Judged, judge_file, judge_of
 from wenfang.engine.keeping import label_settings, verify_files
 from wenfang.errors import CheckError, MediaError, NotFoundError, SealError, WenfangError
 from wenfang.language import t
@@ -77,11 +78,12 @@ def seal(
     raises CheckError where a check of the policy blocks the content
     """
     _check_name(request.made_with)
+    how = judge_of(request.policy, request.use, request.against)
     sealer = Sealer.at(home(), label_settings())
     done: list[Sealed] = []
     for path in request.files:
         try:
-            one = _seal(path, request, sealer)
+            one = _seal(path, request, how, sealer)
         except WenfangError as error:
             if len(request.files) == 1:
                 raise
@@ -102,10 +104,10 @@ def _check_name(made_with: str) -> None:
         )
 
 
-def _seal(path: Path, request: SealRequest, sealer: Sealer) -> Sealed:
+def _seal(path: Path, request: SealRequest, how: Judge, sealer: Sealer) -> Sealed:
     target = request.output / path.name
     found = _take(path, target)
-    judged = judge_file(found.format, found.data, path.name, request)
+    judged = judge_file(found.format, found.data, path.name, how)
     if judged.report is not None and judged.report.verdict.decision != "pass":
         raise CheckError(
             "{path}: not sealed, a check found: {reasons}",

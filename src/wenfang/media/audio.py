@@ -1,7 +1,8 @@
 """Sound: samples with their rate, and bytes to samples and back, with bounds.
 
-WAV, FLAC, MP3, Ogg Vorbis and Opus go through libsndfile, M4A through PyAV. A file's own claims on
-length and channels are checked before anything is decoded, and a part can be decoded alone.
+libsndfile reads WAV, FLAC, Ogg Vorbis and Opus, and writes these and MP3; FFmpeg does the rest.
+A file's own claims on length and channels are checked before anything is decoded, and a part can
+be decoded alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ Samples = NDArray[np.float32]
 
 BLOCK_FRAMES = 65_536  # libsndfile's Vorbis encoder overflows its stack on much longer writes
 FAMILIES = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
+DECODERS = "aac,mp3,mp3float,alac,flac,opus,libopus,ac3,eac3"
 MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 AAC_RATES_HZ = (*MP3_RATES_HZ, 64_000, 88_200, 96_000)
 OPUS_RATE_HZ = 48_000
@@ -71,17 +73,21 @@ LIMITS = SoundLimits()
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The seconds to decode; a negative start counts from the end, no length means all."""
+    """The seconds to decode; a negative start counts from the end, no length means all.
+
+    most_frames  bounds what a high sample rate makes of the seconds
+    """
 
     start_s: float = 0.0
     seconds: float | None = None
+    most_frames: int = 1 << 40
 
     def frames(self, total: int, rate_hz: int) -> tuple[int, int]:
         """(first, how many) of the frames of a sound of `total`."""
         first = round(self.start_s * rate_hz)
         first = min(max(0, first + total if self.start_s < 0 else first), total)
         wanted = total if self.seconds is None else round(self.seconds * rate_hz)
-        return first, min(wanted, total - first)
+        return first, min(wanted, total - first, self.most_frames)
 
 
 WHOLE = Part()
@@ -92,6 +98,8 @@ def decode_sound(
 ) -> Sound:
     """The samples of a file, or of a part of it, clipped to -1..1.
 
+    A part of an MP3 begins within a tenth of a second of where it should, since its frames are not
+    counted from the start.
     raises MediaError if too large, too long, of more than two channels, broken or unknown
     """
     if len(data) > limits.size_bytes:
@@ -99,8 +107,9 @@ def decode_sound(
             "{name} has {size} bytes, the limit is {limit}; make it shorter",
             name=name, size=len(data), limit=limits.size_bytes,
         )  # fmt: skip
-    if data[4:8] == b"ftyp":
-        return _decode_mp4(data, name, limits, part)
+    container = "mp4" if data[4:8] == b"ftyp" else "mp3" if _is_mp3(data) else None
+    if container is not None:
+        return _Coded(data, name, container, limits).decode(part)
     with open_sound(data, name, limits) as source:
         first, count = part.frames(source.frames, source.samplerate)
         samples = read_frames(source, name, first, count, "float32")
@@ -140,9 +149,10 @@ def read_frames(
 
 
 def _tame(samples: NDArray[Any]) -> Samples:
-    """Finite float32 in -1..1: a file of floats may hold anything."""
-    finite = np.nan_to_num(samples.astype(np.float32, copy=False), nan=0.0)
-    return np.clip(finite, -1, 1).astype(np.float32, copy=False)
+    """A copy as finite float32 in -1..1: a file of floats may hold anything."""
+    tamed = np.array(samples, np.float32)
+    np.nan_to_num(tamed, copy=False, nan=0.0)
+    return np.clip(tamed, -1, 1, out=tamed)
 
 
 def _broken(name: str) -> MediaError:
@@ -166,27 +176,60 @@ def _check(name: str, frames: int, rate_hz: int, channels: int, limits: SoundLim
         )  # fmt: skip
 
 
-def _decode_mp4(data: bytes, name: str, limits: SoundLimits, part: Part) -> Sound:
-    import av
+def _is_mp3(data: bytes) -> bool:
+    """Whether bytes begin with a frame of layer III, or with a tag and no FLAC behind it."""
+    if data.startswith(b"ID3") and len(data) > 10:
+        size = sum(
+            (byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True)
+        )
+        return data[10 + size : 14 + size] != b"fLaC"
+    return len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2
 
-    try:
-        with av.open(io.BytesIO(data), format="mp4", metadata_errors="ignore") as container:
-            if not container.streams.audio:
-                raise MediaError("{name} holds no sound", name=name)
-            stream = container.streams.audio[0]
-            rate_hz, base = stream.rate, stream.time_base or Fraction(1, stream.rate)
-            total = round((stream.duration or 0) * base * rate_hz)
-            _check(name, total, rate_hz, stream.channels, limits)
-            first, count = part.frames(total, rate_hz)
-            if first:
-                # Half a second earlier, since a decoder needs frames before the first good one.
-                container.seek(
-                    max(0, round((first / rate_hz - 0.5) / base)), stream=stream, backward=True
-                )
-            samples = _collect(container, stream, first, count)
-    except (av.FFmpegError, ValueError, EOFError, MemoryError, ZeroDivisionError, TypeError):
-        raise _broken(name) from None
-    return Sound(samples=_tame(samples), sample_rate_hz=rate_hz)
+
+class _Coded(NamedTuple):
+    """A file for FFmpeg's decoders: libsndfile's for MP3 prints to the terminal after a seek."""
+
+    data: bytes
+    name: str
+    container: str
+    limits: SoundLimits
+
+    def decode(self, part: Part) -> Sound:
+        """The part's samples; MediaError as `decode_sound`."""
+        import av
+
+        source = io.BytesIO(self.data)
+        try:
+            with av.open(
+                source,
+                mode="r",
+                format=self.container,
+                options={"codec_whitelist": DECODERS, "max_streams": "16"},
+                metadata_errors="ignore",
+            ) as container:
+                return self._decode(container, part)
+        except (av.FFmpegError, ValueError, EOFError, MemoryError, ArithmeticError, TypeError):
+            raise _broken(self.name) from None
+
+    def _decode(self, container: Any, part: Part) -> Sound:
+        streams = [one for one in container.streams.audio if one.codec_context is not None]
+        if not streams:
+            raise MediaError("{name} holds no sound that can be decoded", name=self.name)
+        stream = streams[0]
+        rate_hz, base = stream.rate, stream.time_base or Fraction(1, stream.rate)
+        total = round((stream.duration or 0) * base * rate_hz)
+        _check(self.name, total, rate_hz, stream.channels, self.limits)
+        first, count = part.frames(total, rate_hz)
+        if self.container == "mp3" and part.seconds is None:
+            # Without a header of its own an MP3's length is a guess: go on to the end.
+            count = round(self.limits.duration_s * rate_hz) + 1
+        if first:
+            # Half a second earlier, since a decoder needs frames before the first good one.
+            begin = max(0, round((first / rate_hz - 0.5) / base))
+            container.seek(begin, stream=stream, backward=True)
+        samples = _collect(container, stream, first, count)
+        _check(self.name, len(samples), rate_hz, stream.channels, self.limits)
+        return Sound(samples=_tame(samples), sample_rate_hz=rate_hz)
 
 
 def _collect(container: Any, stream: Any, first: int, count: int) -> Samples:

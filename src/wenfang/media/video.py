@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wenfang.errors import MediaError
 from wenfang.media.audio import Sound
+from wenfang.media.video_index import check_index
 
 if TYPE_CHECKING:
     import av
@@ -34,6 +35,7 @@ LIMIT_PIXELS = 9_000_000  # 4096 x 2176
 LIMIT_DURATION_S = 1800
 LIMIT_FRAMES = 120_000
 LIMIT_STREAMS = 16
+LIMIT_PACKETS = 600_000
 # Decoding 1.2 gigapixels takes about 4 s: two seconds of 4096 x 2160 at 60 frames a second.
 LIMIT_OPENING_PIXELS = 1_200_000_000
 DEMUXERS: dict[Kind, str] = {"mp4": "mp4", "webm": "matroska"}
@@ -41,7 +43,6 @@ DECODERS = (
     "h264,hevc,mpeg4,vp8,vp9,libvpx,libvpx-vp9,libdav1d,av1,aac,mp3,mp3float,opus,libopus,"
     "vorbis,flac,alac,ac3,eac3,mov_text,webvtt"
 )
-EVERY_FRAME_S = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +57,11 @@ class Film:
     frames: Iterable[Frame]
     fps: Fraction
     sound: Sound | None = None
+
+    def __post_init__(self) -> None:
+        if not Fraction(1, 10) <= self.fps <= 240:
+            raise MediaError("{fps} frames a second cannot be written; give 0.1 to 240",
+                             fps=float(self.fps))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,6 +94,8 @@ def open_film(data: bytes, name: str) -> Iterator[tuple[InputContainer, VideoStr
     if len(data) > LIMIT_BYTES:
         raise MediaError("{name} has {size} bytes, the limit is {limit}; make it smaller",
                          name=name, size=len(data), limit=LIMIT_BYTES)  # fmt: skip
+    if kind == "mp4":
+        check_index(data, name)
     options = {
         "codec_whitelist": DECODERS,
         "max_pixels": str(LIMIT_PIXELS),
@@ -173,7 +181,7 @@ def standing(frame: av.VideoFrame) -> av.VideoFrame:
     """The frame as 8-bit 4:2:0, turned upright, an odd side repeated once to be even."""
     quarter_turns = round(frame.rotation / 90) % 4
     if frame.format.name != "yuv420p":
-        frame = frame.reformat(format="yuv420p", threads=1)
+        frame = frame.reformat(format="yuv420p", dst_color_range="MPEG", threads=1)
     width, height = frame.width, frame.height
     if quarter_turns % 2:
         width, height = height, width
@@ -191,6 +199,8 @@ def _as_video(pixels: Frame, number: int, fps: Fraction) -> av.VideoFrame:
     """A picture as the frame of that number: BT.709, which players assume for HD and read here."""
     import av
 
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise MediaError("frame {number} of the film is not 8-bit RGB; convert it", number=number)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24").reformat(
         format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", threads=1
     )
@@ -215,18 +225,23 @@ def decoded_shots(
     container: InputContainer,
     stream: VideoStream,
     name: str,
-    others: Callable[[Packet], None] | None = None,
+    others: Callable[[Packet[Any]], None] | None = None,
 ) -> Iterator[Shot]:
     """The frames of an opened film; packets of its sound and subtitles go to `others`."""
-    for time_s, frame in timed(_frames(container, stream, others), name):
+    for time_s, frame in timed(_frames(container, stream, others, name), name):
         yield Shot(time_s=time_s, frame=standing(frame))
 
 
 def _frames(
-    container: InputContainer, stream: VideoStream, others: Callable[[Packet], None] | None
+    container: InputContainer,
+    stream: VideoStream,
+    others: Callable[[Packet[Any]], None] | None,
+    name: str,
 ) -> Iterator[av.VideoFrame]:
-    for packet in container.demux() if others else container.demux(stream):
-        if packet.stream_index == stream.index:
+    for number, packet in enumerate(container.demux()):
+        if number > LIMIT_PACKETS:
+            raise MediaError("{name} holds too many small parts; export it again", name=name)
+        if packet.stream is stream:
             yield from packet.decode()  # type: ignore[misc]
         elif others:
             others(packet)
@@ -238,27 +253,39 @@ def _drawn_shots(film: Film, name: str) -> Iterator[Shot]:
         yield Shot(time_s=time_s, frame=standing(frame))
 
 
-def first_frames(
-    data: bytes, seconds: float, every_s: float = EVERY_FRAME_S, name: str = "the film"
-) -> Iterator[tuple[float, Frame]]:
-    """(seconds after the first, pixels) of the frames before `seconds`, at least `every_s` apart;
-    the last of them is always among them.
+class Shown(NamedTuple):
+    """A frame of a film and when it is on the screen, in seconds after the first."""
 
+    start_s: float
+    end_s: float
+    pixels: Frame
+
+
+def first_frames(
+    data: bytes, seconds: float, every_s: float = 0.0, name: str = "the film"
+) -> Iterator[Shown]:
+    """The frames that begin before `seconds`, at least `every_s` apart, and always the last one.
+
+    The last frame of a film is taken to be on the screen as long as the one before.
     raises MediaError for a film that is broken or too large to be looked at
     """
-    decoded, latest, due = 0, None, 0.0
+    before: Shot | None = None
+    decoded, step_s, due_s = 0, 0.0, 0.0
     for shot in shots(data, name):
-        if shot.time_s >= seconds - 1e-6:
-            break
+        over = shot.time_s >= seconds - 1e-6
+        if before is not None:
+            step_s = shot.time_s - before.time_s
+            if over or before.time_s >= due_s - 1e-6:
+                yield Shown(before.time_s, shot.time_s, _pixels(before.frame))
+                due_s = before.time_s + every_s
+        before = None if over else shot
         decoded += shot.frame.width * shot.frame.height
         if decoded > LIMIT_OPENING_PIXELS:
             raise MediaError("{name} has too many frames a second to be looked at", name=name)
-        latest = shot
-        if shot.time_s >= due - 1e-6:
-            yield shot.time_s, _pixels(shot.frame)
-            latest, due = None, shot.time_s + every_s
-    if latest is not None:
-        yield latest.time_s, _pixels(latest.frame)
+        if over:
+            return
+    if before is not None:
+        yield Shown(before.time_s, before.time_s + step_s, _pixels(before.frame))
 
 
 def _pixels(frame: av.VideoFrame) -> Frame:
@@ -273,7 +300,7 @@ def decode(data: bytes, name: str = "the film") -> Film:
     """
     with open_film(data, name) as (container, stream):
         fps = stream.average_rate or Fraction(25)
-        sound = _decoded_sound(container) if container.streams.audio else None
+        sound = _decoded_sound(container, LIMIT_DURATION_S, name)
     return Film(frames=_Frames(data=data, name=name), fps=Fraction(fps), sound=sound)
 
 
@@ -288,22 +315,32 @@ class _Frames:
         return (_pixels(shot.frame) for shot in shots(self.data, self.name))
 
 
-def _decoded_sound(container: InputContainer) -> Sound:
-    """The first sound in one or two channels."""
+def first_sound(data: bytes, seconds: float, name: str = "the film") -> Sound | None:
+    """The sound of a film's first seconds; None if it has none. MediaError as for `decode`."""
+    with open_film(data, name) as (container, _):
+        return _decoded_sound(container, seconds, name)
+
+
+def _decoded_sound(container: InputContainer, seconds: float, name: str) -> Sound | None:
+    """The first sound, in one or two channels, up to so many seconds."""
     import av
 
-    stream = container.streams.audio[0]
+    streams = [one for one in container.streams.audio if one.codec_context is not None]
+    if not streams:
+        return None
+    stream, rate_hz = streams[0], streams[0].rate or 0
     channels = min(2, stream.codec_context.channels)
-    layout = "mono" if channels == 1 else "stereo"
-    resampler = av.AudioResampler("fltp", layout, stream.rate)
-    parts: list[NDArray[np.float32]] = []
-    length, limit = 0, LIMIT_DURATION_S * stream.rate
-    for frame in container.decode(stream):
-        for part in resampler.resample(frame):
-            parts.append(part.to_ndarray().T.astype(np.float32))
-            length += part.samples
-        if length > limit:
-            raise MediaError("{name} is longer than {limit} s; cut it into parts",
-                             name="the film's sound", limit=LIMIT_DURATION_S)  # fmt: skip
-    samples = np.concatenate(parts) if parts else np.zeros((0, channels), np.float32)
-    return Sound(samples=samples, sample_rate_hz=stream.rate)
+    if not (8_000 <= rate_hz <= 192_000 and channels):
+        raise MediaError("{name} has a sound that cannot be decoded; export it again", name=name)
+    resampler = av.AudioResampler("fltp", "mono" if channels == 1 else "stereo", rate_hz)
+    parts, length = [np.zeros((0, channels), np.float32)], 0
+    for packet in container.demux(stream):
+        for frame in packet.decode():
+            for part in resampler.resample(frame):
+                parts.append(part.to_ndarray().T.astype(np.float32))
+                length += part.samples
+        if length >= seconds * rate_hz:
+            break
+    samples = np.concatenate(parts)[: round(seconds * rate_hz)]
+    np.nan_to_num(samples, copy=False)
+    return Sound(samples=np.clip(samples, -1, 1), sample_rate_hz=rate_hz)

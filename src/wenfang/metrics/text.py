@@ -1,7 +1,7 @@
 """Measures of text: compression, diversity, repetition, copying. No model is loaded here.
 
 Chinese is counted by character and everything else by word; punctuation, spaces and case are set
-aside (`units`). A metric is `metric(samples, references) -> {"name_unit": float}`; one that
+aside (`data.units`). A metric is `metric(samples, references) -> {"name_unit": float}`; one that
 needs no references does not ask for any. Ratios lie in 0..1. Where nothing can be measured (no
 text long enough to hold an n-gram) the ratio is that of a text that shows no fault.
 
@@ -13,19 +13,14 @@ arXiv:2202.06417).
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from wenfang.data.units import units
 from wenfang.errors import DataError
 
 Grams = Counter[tuple[str, ...]]
-
-# CJK ideographs (with extensions and compatibility forms) and kana stand alone; a run of other
-# letters and digits, joined by apostrophes or hyphens, is one word.
-SINGLE = "\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-UNIT = re.compile(rf"[{SINGLE}]|[^\W_{SINGLE}]+(?:['’-][^\W_{SINGLE}]+)*")
 
 # The published measure samples a few hundred to a thousand texts; the score falls as N grows.
 SELF_BLEU_SAMPLES = 1000
@@ -40,11 +35,6 @@ class CopyIndex(Protocol):
 
     def longest_copy(self, text: str) -> tuple[int, str]:
         """Units of the longest run of `text` that the training material holds, and the run."""
-
-
-def units(text: str) -> list[str]:
-    """Characters of Chinese and words of everything else, lower-cased, without punctuation."""
-    return UNIT.findall(text.lower())
 
 
 def grams(sequence: Sequence[str], size: int) -> Grams:

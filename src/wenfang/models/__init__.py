@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from wenfang.models import gpt
+from typing import Any
 
-MODELS = {
+from wenfang.models import gpt, text_classifier
+
+# Each is an nn.Module with `config_class` and `initialise(generator)`, made from its own Config.
+MODELS: dict[str, Any] = {
     "gpt": gpt.GPT,
+    "text-classifier": text_classifier.TextClassifier,
 }
 
-__all__ = ["MODELS", "gpt"]
+__all__ = ["MODELS", "gpt", "text_classifier"]

@@ -22,7 +22,8 @@ from wenfang.tokenizer import Tokenizer
 class Loaded:
     """A model ready to run, in float32 and evaluation mode, with what it came from.
 
-    layout  the name in wenfang.data.layouts by which it was trained
+    layout     the name in wenfang.data.layouts by which it was trained
+    threshold  above it a classifier's probability is a yes; None where nothing is decided
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class Loaded:
     tokenizer: Tokenizer | None
     layout: str
     manifest: dict[str, Any]
+    threshold: float | None = None
 
     @property
     def ancestors(self) -> list[dict[str, Any]]:
@@ -56,6 +58,18 @@ def load(folder: Path) -> Loaded:
         tokenizer=Tokenizer.from_json(files.tokenizer) if files.tokenizer else None,
         layout=str(files.config.get("layout", "stream")),
         manifest=files.manifest,
+        threshold=_threshold(files),
+    )
+
+
+def _threshold(files: BundleFiles) -> float | None:
+    found = files.config.get("threshold")
+    if found is None or (isinstance(found, float) and 0 <= found <= 1):
+        return found
+    raise BundleError(
+        "{path}: threshold is {value}, not a number of 0..1; get the bundle again",
+        path=files.folder / "config.json",
+        value=found,
     )
 
 
@@ -74,7 +88,7 @@ def build_model(files: BundleFiles) -> nn.Module:
     settings = config.from_dict(
         cls.config_class, files.config.get("model", {}), where=where, error=BundleError
     )
-    model = cls(settings)
+    model: nn.Module = cls(settings)
     load_weights(model, files.tensors(), files.folder)
     return model
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.safety import safety
 from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
 from wenfang.recipes.verse import verse
 
 RECIPES = {
     "verse": verse,
     "shakespeare-cpu": shakespeare_cpu,
+    "safety-zh": safety,
     "tiny": tiny,
 }
 

@@ -8,17 +8,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.checkpoint import BundleFiles, load_weights
-from wenfang.data.batches import Batches, ExampleBatches, Examples, WindowBatches
+from wenfang.data.batches import (
+    Batches,
+    ExampleBatches,
+    Examples,
+    LabelledBatches,
+    WindowBatches,
+    pad,
+)
 from wenfang.data.dataset import Dataset
-from wenfang.data.layouts import LAYOUTS
+from wenfang.data.layouts import LABELLED, LAYOUTS, VERSE
 from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
 from wenfang.models import MODELS
 from wenfang.models.gpt import GPT
+from wenfang.objectives import Objective
+from wenfang.objectives.classification import Classification
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
 from wenfang.recipes.recipe import Recipe
 from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
@@ -27,6 +37,7 @@ from wenfang.trainer import Phase, Task
 EVALUATION_ROWS = 128
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
+Learning = tuple[Objective, Batches, Evaluate]  # what a layout decides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +58,16 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
         else _train_tokenizer(recipe, dataset)
     )
     recipe = _sized(recipe, tokenizer)
-    model = MODELS[recipe.family](recipe.model)
+    model: Any = MODELS[recipe.family](recipe.model)
     if base:
         load_weights(model, base.tensors(), base.folder)
     else:
         seed = int(noise(recipe.train.seed, "weights").integers(2**62))
         model.initialise(torch.Generator().manual_seed(seed))
-    if recipe.data.layout == "stream":
-        batches, evaluate = _stream(recipe, dataset, tokenizer)
-    else:
-        batches, evaluate = _conditioned(recipe, dataset, tokenizer)
+    objective, batches, evaluate = LEARNING[recipe.data.layout](recipe, dataset, tokenizer)
     task = Task(
         model=model,
-        phases=(Phase(objective=NextToken(), optim=recipe.optim),),
+        phases=(Phase(objective=objective, optim=recipe.optim),),
         batches=batches,
         config=recipe.train,
         evaluate=evaluate,
@@ -112,7 +120,7 @@ def stream_tokens(dataset: Dataset, split: str, tokenizer: Tokenizer) -> np.ndar
     return np.array(ids, dtype=np.uint32)
 
 
-def _stream(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> tuple[Batches, Evaluate]:
+def _stream(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learning:
     window = recipe.data.window
     batches = WindowBatches(
         tokens=stream_tokens(dataset, "train", tokenizer),
@@ -121,7 +129,7 @@ def _stream(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> tuple[Bat
         seed=recipe.train.seed,
     )
     valid = stream_tokens(dataset, "valid", tokenizer)
-    return batches, lambda model: {"val_loss": window_loss(model, valid, window)}
+    return NextToken(), batches, lambda model: {"val_loss": window_loss(model, valid, window)}
 
 
 def window_loss(model: nn.Module, tokens: np.ndarray, window: int) -> float:
@@ -151,9 +159,7 @@ def conditioned_examples(
     return Examples.build(layout.parts(record, tokenizer) for record in dataset.records(split))
 
 
-def _conditioned(
-    recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer
-) -> tuple[Batches, Evaluate]:
+def _conditioned(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learning:
     batches = ExampleBatches(
         examples=conditioned_examples(recipe, dataset, "train", tokenizer),
         batch_size=recipe.train.batch_size,
@@ -162,7 +168,7 @@ def _conditioned(
         drop_condition=recipe.data.drop_condition,
     )
     valid = conditioned_examples(recipe, dataset, "valid", tokenizer)
-    scored = LAYOUTS[recipe.data.layout].scored(tokenizer)
+    scored = VERSE.scored(tokenizer)
     limit = min(recipe.data.validation_examples, len(valid))
 
     def evaluate(model: nn.Module) -> dict[str, float]:
@@ -173,7 +179,45 @@ def _conditioned(
             ),
         }
 
-    return batches, evaluate
+    return NextToken(), batches, evaluate
+
+
+def _labelled(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learning:
+    inner = ExampleBatches(
+        examples=conditioned_examples(recipe, dataset, "train", tokenizer),
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed,
+        padding=tokenizer.id(PADDING),
+    )
+    batches = LabelledBatches(inner=inner, labels=labels_of(dataset, "train"))
+    valid = conditioned_examples(recipe, dataset, "valid", tokenizer)
+    labels = torch.from_numpy(labels_of(dataset, "valid"))
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        logits = class_logits(model, valid)
+        return {
+            "val_loss": float(functional.cross_entropy(logits, labels)),
+            "val_accuracy_share": float((logits.argmax(1) == labels).double().mean()),
+        }
+
+    return Classification(), batches, evaluate
+
+
+def labels_of(dataset: Dataset, split: str) -> np.ndarray:
+    """(n,) int64, the classes of one part of a data set."""
+    found = [LABELLED.label(record) for record in dataset.records(split)]
+    return np.array(found, dtype=np.int64)
+
+
+@torch.no_grad()
+def class_logits(model: nn.Module, examples: Examples) -> Tensor:
+    """(n, N) float32 logits of a classifier for every example, in their order."""
+    found = []
+    for start in range(0, len(examples), EVALUATION_ROWS):
+        chosen = range(start, min(start + EVALUATION_ROWS, len(examples)))
+        rows = [examples.sequence(index, conditioned=True) for index in chosen]
+        found.append(model(pad(rows, padding=0)["tokens"]))
+    return torch.cat(found)
 
 
 def example_loss(
@@ -187,3 +231,10 @@ def example_loss(
     rows = [examples.sequence(index, conditioned=conditioned) for index in chosen]
     nats, counts = score(model, rows, scored)
     return float(nats.sum() / counts.sum())
+
+
+LEARNING: dict[str, Callable[[Recipe, Dataset, Tokenizer], Learning]] = {
+    "stream": _stream,
+    "verse": _conditioned,
+    "labelled": _labelled,
+}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from wenfang import config
 from wenfang.errors import ConfigError
-from wenfang.models import MODELS, gpt
+from wenfang.models import MODELS, gpt, text_classifier
 from wenfang.optim import OptimConfig
 from wenfang.trainer import TrainConfig
 
@@ -40,14 +40,14 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A complete run: data, tokenizer, model, optimizer, length."""
+    """A complete run: data, tokenizer, model, optimizer, length. `family` decides what model is."""
 
     name: str
     summary: str
     data: DataConfig
     tokenizer: TokenizerConfig = TokenizerConfig()
     family: str = "gpt"
-    model: gpt.Config = gpt.Config()
+    model: gpt.Config | text_classifier.Config = gpt.Config()
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
     threads: int = 2
@@ -60,11 +60,15 @@ class Recipe:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
         """Read `to_dict`; raises ConfigError that names what is wrong."""
-        recipe = config.from_dict(cls, content, where="recipe")
-        if recipe.family not in MODELS:
+        if not isinstance(content, Mapping):
+            return config.from_dict(cls, content, where="recipe")  # which says what it is
+        family = content.get("family", "gpt")
+        if family not in MODELS:
             raise ConfigError(
                 "recipe.family {family} is unknown; the families are {names}",
-                family=recipe.family,
+                family=family,
                 names=", ".join(MODELS),
             )
-        return recipe
+        kind = MODELS[family].config_class
+        model = config.from_dict(kind, content.get("model", {}), where="recipe.model")
+        return config.from_dict(cls, {**content, "model": model}, where="recipe")

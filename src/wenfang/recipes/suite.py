@@ -10,8 +10,9 @@ import numpy as np
 
 from wenfang.backends.poet import Poet
 from wenfang.checks import Material, judge
+from wenfang.data.batches import Examples
 from wenfang.data.dataset import Dataset
-from wenfang.data.layouts import LAYOUTS
+from wenfang.data.layouts import LABELLED, VERSE
 from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import ConfigError
 from wenfang.evaluator import (
@@ -23,10 +24,11 @@ from wenfang.evaluator import (
     title_ranking,
 )
 from wenfang.knowledge.verse import FORMS, is_han
+from wenfang.metrics.classification import error_rates, roc_area
 from wenfang.metrics.text import bits_per_byte
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded
-from wenfang.recipes.build import stream_tokens, window_loss
+from wenfang.recipes.build import class_logits, labels_of, stream_tokens, window_loss
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
 BATCH = 16
@@ -57,6 +59,8 @@ def evaluate(
     """Every number of the suite that fits the bundle's layout, as JSON values."""
     if loaded.layout == "verse":
         return _verse(loaded, dataset, config, on_stage)
+    if loaded.layout == "labelled":
+        return _labelled(loaded, dataset)
     return _stream(loaded, dataset)
 
 
@@ -72,6 +76,33 @@ def _stream(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
         "val_loss_nats_per_token": nats,
         "bits_per_character": nats / np.log(2) * len(tokens) / characters,
     }
+
+
+def _labelled(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
+    """Error rates of a yes-or-no classifier, whole and by the field `topic`; no text is told."""
+    assert loaded.tokenizer is not None
+    assert loaded.threshold is not None
+    tokenizer = loaded.tokenizer
+    records = list(dataset.records("test"))
+    examples = Examples.build(LABELLED.parts(record, tokenizer) for record in records)
+    scores = class_logits(loaded.model, examples).softmax(1)[:, 1].numpy()
+    labels = labels_of(dataset, "test") == 1
+    numbers: dict[str, Any] = {
+        "split": "test",
+        "texts": len(records),
+        "yes_share": float(labels.mean()),
+        "threshold": loaded.threshold,
+        "roc_area": roc_area(scores, labels),
+        **error_rates(scores, labels, loaded.threshold),
+        "accuracy_at_half_share": error_rates(scores, labels, 0.5)["accuracy_share"],
+    }
+    topics = np.array([str(record.get("topic", "")) for record in records])
+    for topic in sorted({*topics} - {""}):
+        chosen = topics == topic
+        rates = error_rates(scores[chosen], labels[chosen], loaded.threshold)
+        for name in ("accuracy_share", "false_alarm_share", "missed_share"):
+            numbers[f"{topic}_{name}"] = rates[name]
+    return numbers
 
 
 def _verse(
@@ -137,10 +168,9 @@ def _baselines(poet: Poet, dataset: Dataset, order: int) -> tuple[float, float]:
     The second number is kinder to it: it is told where lines end, and need not spend probability
     on breaks that the form decides. The GPT is told nothing.
     """
-    layout = LAYOUTS["verse"]
 
     def sequences(split: str) -> list[list[int]]:
-        parts = (layout.parts(record, poet.tokenizer) for record in dataset.records(split))
+        parts = (VERSE.parts(record, poet.tokenizer) for record in dataset.records(split))
         return [opening + body for opening, _, body in parts]
 
     return kneser_ney_bits(sequences("train"), sequences("test"), poet.scored, order)

@@ -25,9 +25,10 @@ from wenfang.data.dataset import Dataset
 from wenfang.data.named import NAMED, prepare_named
 from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import ConfigError, NotFoundError
+from wenfang.metrics.classification import threshold_at
 from wenfang.models.load import Loaded, load
 from wenfang.recipes import RECIPES
-from wenfang.recipes.build import Run, build
+from wenfang.recipes.build import Run, build, class_logits, conditioned_examples, labels_of
 from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
@@ -35,6 +36,8 @@ from wenfang.store import Link, Manifest, to_record
 from wenfang.trainer import Event, OnEvent, Trainer
 
 NOTICE = "NOTICE"
+# A gate that cries wolf is switched off: harmless texts of the validation part above the threshold.
+FALSE_ALARMS_ALLOWED = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +136,14 @@ def _manifest_fields(record: dict[str, Any]) -> dict[str, Any]:
 def export(run: Run, dataset: Dataset, folder: Path, base: Manifest | None = None) -> None:
     """Write the bundle of a trained run, its card still without numbers."""
     recipe = run.recipe
-    bundle_config = {
+    bundle_config: dict[str, Any] = {
         "format": 1,
         "family": recipe.family,
         "layout": recipe.data.layout,
         "model": config.to_dict(recipe.model),
     }
+    if recipe.data.layout == "labelled":
+        bundle_config["threshold"] = decision_threshold(run, dataset)
     tensors = weights_to_store(run.task.model, torch.float16)
     with new_folder(folder) as new:
         fill_bundle(new, bundle_config, tensors, run.tokenizer.to_json())
@@ -159,6 +164,16 @@ def export(run: Run, dataset: Dataset, folder: Path, base: Manifest | None = Non
             *((Link(role="base", id=base.id),) if base else ()),
         )
         _finish(new, recipe, dataset, inputs, facts, {})
+
+
+def decision_threshold(run: Run, dataset: Dataset) -> float:
+    """The probability of class 1 above which it is decided for, chosen on the validation part."""
+    run.task.model.eval()
+    examples = conditioned_examples(run.recipe, dataset, "valid", run.tokenizer)
+    scores = class_logits(run.task.model, examples).softmax(1)[:, 1].numpy()
+    labels = labels_of(dataset, "valid") == 1
+    # Never for what is more likely harmless, however well the two are told apart.
+    return round(max(0.5, threshold_at(scores, labels, FALSE_ALARMS_ALLOWED)), 4)
 
 
 def _recipe_manifest(recipe: Recipe) -> Manifest:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.checks.judging import Judge
 from wenfang.config import to_dict
 from wenfang.language import language
 from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit, sealed_id
@@ -39,6 +40,7 @@ class Studio:
     private     publish nothing of the brief: manifests and report leave the request out
     reference   compute one sample at a time, as a replay does
     model       name or folder of another bundle than the scenario's own
+    judge       the checks as a policy wants them
     """
 
     store: Store
@@ -49,6 +51,7 @@ class Studio:
     private: bool = False
     reference: bool = False
     model: str | None = None
+    judge: Judge = field(default_factory=Judge)
     on_event: OnEvent = field(default=lambda event: None)
 
 
@@ -77,6 +80,7 @@ def request_facts(studio: Studio, brief: object) -> dict[str, Any]:
             "model": studio.model,
             "language": language(),
             "watermark": studio.sealer.label.watermark,
+            "judge": studio.judge.record(),
         },
     }
 
@@ -88,7 +92,7 @@ def step_key(step: str, *inputs: object) -> str:
 
 def piece_key(studio: Studio, brief: object) -> str:
     """The key of a whole piece."""
-    return step_key("piece", to_dict(brief), studio.model)
+    return step_key("piece", to_dict(brief), studio.model, studio.judge.record())
 
 
 def is_done(studio: Studio, brief: object) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wenfang import config
 from wenfang.backends.poet import Poem, Poet
-from wenfang.checks import Material, Report, judge
+from wenfang.checks import Check, Material, Report
 from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.device import environment
 from wenfang.errors import CheckError
@@ -20,6 +20,18 @@ from wenfang.scenarios.piece import Event, Studio, step_key
 from wenfang.scenarios.verse_brief import VerseCardBrief, words_of
 from wenfang.store import Link, Manifest
 
+QUATRAIN = (
+    "form",
+    "copied_lines",
+    "longest_copy",
+    "near_copy",
+    "folder_copy",
+    "words",
+    "offence",
+)
+QUATRAIN_FILE = ".quatrain.json"
+# How many earlier poems a new one is compared with.
+EARLIER = 500
 # How much the title's grip on a poem counts beside the poem's own likelihood.
 AFFINITY_WEIGHT = 2.0
 # In nats a character for a poem that says one character only.
@@ -50,6 +62,7 @@ def write(
     """
     request = config.to_dict(brief)
     asked = {name: request[name] for name in ("subject", "form", "seed", "constraints", "sampling")}
+    asked["judge"] = studio.judge.record()
     bundle = next(link.id for link in made_from if link.role == "bundle")
     key = step_key("quatrain", bundle, asked)
     found = None if studio.fresh else studio.store.find(key)
@@ -58,7 +71,7 @@ def write(
     written = _draw(brief, studio, poet)
     manifest = Manifest(
         kind="asset",
-        name=f"{brief.subject}.quatrain.json",
+        name=f"{brief.subject}{QUATRAIN_FILE}",
         media_type="application/json",
         inputs=made_from,
         key=key,
@@ -82,7 +95,9 @@ def _draw(brief: VerseCardBrief, studio: Studio, poet: Poet) -> Written:
     for attempt in range(asked.rounds):
         streams = [(brief.seed, "quatrain", attempt, i) for i in range(asked.candidates)]
         poems = poet.draw(title, rules, brief.sampling, streams)
-        judged += [(poem, judge(material(poem.lines, index))) for poem in poems]
+        judged += [
+            (poem, studio.judge.ask(material(poem.lines, index), QUATRAIN)) for poem in poems
+        ]
         studio.on_event(Event(step="drawn", done=attempt + 1, of=asked.rounds))
         passing = [(poem, report) for poem, report in judged if report.verdict]
         if passing:
@@ -96,6 +111,20 @@ def _draw(brief: VerseCardBrief, studio: Studio, poet: Poet) -> Written:
         subject=brief.subject,
         reasons=closest.verdict,
     )
+
+
+def repeated(poem: Manifest, lines: tuple[str, ...], studio: Studio) -> Check:
+    """Is the poem like one of the last that were made here? It is told, and draws nothing again:
+    a replay elsewhere, without those poems, must come to the same one."""
+    made = [one for one in studio.store.list("asset") if one.name.endswith(QUATRAIN_FILE)]
+    earlier = []
+    for one in made[-EARLIER:]:
+        if one.id != poem.id:
+            found = Written.from_dict(json.loads(studio.store.read(one.id)))
+            earlier.append("\n".join(found.poem.lines))
+    draft = Material(text="\n".join(lines), earlier=tuple(earlier))
+    check = studio.judge.ask(draft, ("repeated_text",)).checks[0]
+    return replace(check, verdict="warn") if check.verdict in ("repair", "block") else check
 
 
 def _forbidden(avoid: str, poet: Poet) -> str:

@@ -16,7 +16,7 @@ from wenfang.media.fonts import covers, installed
 from wenfang.media.image import encode_png, web_size
 from wenfang.models.load import Loaded, load
 from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
-from wenfang.scenarios.quatrain import write
+from wenfang.scenarios.quatrain import repeated, write
 from wenfang.scenarios.report import ReportContent, render_report
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.verse_brief import VerseCardBrief
@@ -47,6 +47,7 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
         "made_with": loaded.name,
         **request_facts(studio, brief),
         "checks": written.report.to_dict(),
+        "sameness": config.to_dict(repeated(poem, written.poem.lines, studio)),
         "environment": environment(),
     }
     files: list[SealedFile] = []
@@ -71,7 +72,11 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
         text="\n".join([title, "", *content.lines]),
         files=tuple(files),
         manifest=_keep_piece(brief, studio, files),
-        facts={"lines": list(lines), "checks": facts["checks"]},
+        facts={
+            "lines": list(lines),
+            "checks": facts["checks"],
+            "sameness": facts["sameness"],
+        },
     )
 
 

@@ -3,7 +3,7 @@
 from wenfang.seal.formats import FORMATS
 from wenfang.seal.identity import Identity, own_roots
 from wenfang.seal.label import LabelSettings
-from wenfang.seal.layers import EXIT_CODES, LAYERS, Layer, Verdict, worst
+from wenfang.seal.layers import EXIT_CODES, LAYERS, Answer, Layer, Verdict, worst
 from wenfang.seal.reader import verify
 from wenfang.seal.statement import sealed_id
 from wenfang.seal.writer import Origin, Payload, Provenance, SealedFile, Sealer, emit
@@ -12,6 +12,7 @@ __all__ = [
     "EXIT_CODES",
     "FORMATS",
     "LAYERS",
+    "Answer",
     "Identity",
     "LabelSettings",
     "Layer",

@@ -23,6 +23,7 @@ GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMe
 DETACHED = "application/octet-stream"
 PARENT = "parent.c2pa"  # resource name of a parent's detached credential
 JUMBF = b"jumb"  # the box type that every embedded C2PA manifest begins with
+IN_SVG = b":manifest"  # the element that holds it, in Base64, in an SVG
 MAX_CREDENTIAL_BYTES = 16 << 20
 
 State = Literal["trusted", "expired", "foreign", "revoked", "tampered", "absent"]
@@ -210,7 +211,7 @@ def read_credential(
 
     if detached is not None and not 0 < len(detached) <= MAX_CREDENTIAL_BYTES:
         return Credential(state="tampered", codes=("size",))
-    if detached is None and JUMBF not in data:
+    if detached is None and JUMBF not in data and IN_SVG not in data:
         return Credential(state="absent")
     kind = media_type if detached is None else DETACHED
     try:

@@ -43,17 +43,21 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the layers of one file amount to; `exit_code` is 0, 1, 2 or 3."""
+    """What the layers of one file amount to.
+
+    layers     one finding each; none for a file that could not be examined
+    exit_code  of `wenfang verify` for this file alone: 0 good, 1 tampered, 2 not ours,
+               3 cannot tell
+    """
 
     path: str
     outcome: Outcome
     summary: str
     layers: tuple[Layer, ...] = ()
+    exit_code: int = field(init=False, default=3)
 
-    @property
-    def exit_code(self) -> int:
-        """Exit code of `wenfang verify` for this file alone."""
-        return EXIT_CODES[self.outcome]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exit_code", EXIT_CODES[self.outcome])
 
     def layer(self, name: LayerName) -> Layer:
         """The finding of one layer; KeyError if this file was not examined that far."""
@@ -62,7 +66,19 @@ class Verdict:
     def to_dict(self) -> dict[str, object]:
         """JSON values for `--json`."""
         values: dict[str, object] = to_dict(self)
-        return {**values, "exit_code": self.exit_code}
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What `wenfang verify --json` prints.
+
+    files      one verdict a file
+    exit_code  the worst of them, in the order 1, 3, 2, 0
+    """
+
+    files: tuple[Verdict, ...]
+    exit_code: int
 
 
 def worst(verdicts: Iterable[Verdict]) -> int:

@@ -31,6 +31,7 @@ CONTRAST = 4.5
 AIMS = (4.6, 5.2, 6.5, 9.0, 21.0)
 LEGIBLE_PX = 12
 PLAIN_LEVELS = 40  # a ground that varies more than this, in levels of 255, gets a plate
+PAD, MARGIN = 0.45, 0.75  # rim of a plate and distance from the edge, in glyph heights
 MAX_SHARE_OF_WIDTH, MAX_SHARE_OF_HEIGHT = 0.8, 0.25
 PAPER: Colour = (250, 247, 240)
 INK: Colour = (30, 27, 24)
@@ -67,6 +68,12 @@ class _Room:
     def glyphs(self) -> list[Box]:
         """The box of each glyph on the canvases."""
         return [_shift(glyph, self.box) for glyph in self.words.glyphs]
+
+    @property
+    def pad(self) -> int:
+        """Width of a plate's rim in px: less than the margin that the corner leaves."""
+        lowest = min(bottom - top for _, top, _, bottom in self.words.glyphs)
+        return max(3, round(PAD * lowest))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +142,7 @@ def _room(
     height_px = max(LEGIBLE_PX, math.ceil(glyph_share * min(size))) + extra_px
     words = _fitting(size, lines, height_px)
     if words is not None:
-        form, box = _freest_corner(frames, words.coverage.size, round(height_px * 0.75))
+        form, box = freest_corner(frames, words.coverage.size, round(height_px * MARGIN))
         return _Room(form=form, words=words, box=box, canvases=[one.copy() for one in frames])
     footers = [_with_footer(one, lines, glyph_share, LEGIBLE_PX + extra_px) for one in frames]
     _, words, box = footers[0]
@@ -145,12 +152,12 @@ def _room(
 
 def _legible(room: _Room, shown: Shown | None) -> _Painted:
     """Paint the words on the canvases, as quietly as legible."""
-    plate_box = _grow(room.box, _plate_pad(room.box))
+    plate_box = _grow(room.box, room.pad)
     before = [canvas.crop(plate_box) for canvas in room.canvases]
     for aim in AIMS:
         for canvas, region in zip(room.canvases, before, strict=True):
             canvas.paste(region, plate_box[:2])
-        colour, plate = _paint(room.canvases, room.words.coverage, room.box, aim)
+        colour, plate = _paint(room.canvases, room.words.coverage, room.box, room.pad, aim)
         seen = room.canvases if shown is None else shown(room.canvases)
         found = measure_frames(seen, room.glyphs, colour)
         if found.contrast >= AIMS[0]:
@@ -199,7 +206,9 @@ def _letter_line(line: str, height_px: int) -> Lettered:
             sheet.paste(image, (max(0, left), top))
             glyphs.append((max(0, left), top, max(0, left) + image.width, top + image.height))
         x += advance
-    return Lettered(coverage=sheet, glyphs=tuple(glyphs))
+    start, end = min(box[0] for box in glyphs), max(box[2] for box in glyphs)
+    placed = tuple((a - start, b, c - start, d) for a, b, c, d in glyphs)
+    return Lettered(coverage=sheet.crop((start, 0, end, height)), glyphs=placed)
 
 
 def _cells(run: str, height_px: int) -> list[tuple[Image.Image | None, float]]:
@@ -235,7 +244,7 @@ def _extent(ink: NDArray[np.bool_]) -> int:
     return int(rows[-1] - rows[0] + 1) if rows.size else 0
 
 
-def _freest_corner(
+def freest_corner(
     frames: Sequence[Image.Image], size: tuple[int, int], margin: int
 ) -> tuple[str, Box]:
     """The first of CORNERS with about as little detail as the emptiest, in up to 8 frames."""
@@ -285,7 +294,7 @@ def _with_footer(
     while True:
         words = letter(lines, height_px, indent=0.5)
         width, height = words.coverage.size
-        margin = round(height_px * 0.75)
+        margin = round(height_px * MARGIN)
         size = (max(image.width, width + 2 * margin), image.height + height + 2 * margin)
         needed = math.ceil(glyph_share * min(size))
         if height_px >= needed:
@@ -298,10 +307,26 @@ def _with_footer(
 
 
 def _paint(
-    canvases: Sequence[Image.Image], coverage: Image.Image, box: Box, aim: float
+    canvases: Sequence[Image.Image], coverage: Image.Image, box: Box, pad: int, aim: float
 ) -> tuple[Colour, bool]:
     """Put the words into `box` of every canvas; the ink's colour, and whether a plate was laid."""
-    regions = [canvas.crop(box) for canvas in canvases]
+    colour, plate = choose_colours([canvas.crop(box) for canvas in canvases], aim)
+    if plate is not None:
+        for canvas in canvases:
+            _lay_plate(canvas, box, pad, plate)
+    for canvas in canvases:
+        canvas.paste(colour, box[:2], coverage)
+    return colour, plate is not None
+
+
+def choose_colours(
+    regions: Sequence[Image.Image], aim: float, plate: bool = False
+) -> tuple[Colour, Colour | None]:
+    """The ink for words on these grounds, and the plate that they need under them, if any.
+
+    A ground that is uneven, see-through or of middling lightness gets a plate; so does any if
+    `plate` says so.
+    """
     opaque = all(
         one.mode != "RGBA" or one.getchannel("A").getextrema() == (255, 255) for one in regions
     )
@@ -309,23 +334,18 @@ def _paint(
     pixels = [np.asarray(_flat(one))[::step].reshape(-1, 3) for one in regions]
     ground = _ground(np.concatenate(pixels).astype(np.float64))
     colour = _quiet_ink(ground, aim)
-    plate = not opaque or _spread(ground) > PLAIN_LEVELS or contrast(colour, ground) < AIMS[0]
-    if plate:
-        base = PAPER if float(_luminance(ground).mean()) > 0.18 else INK
-        for canvas in canvases:
-            _lay_plate(canvas, box, base)
-        colour = _quiet_ink(np.array([base], np.float64), aim)
-    for canvas in canvases:
-        canvas.paste(colour, box[:2], coverage)
-    return colour, plate
+    if (
+        not plate
+        and opaque
+        and _spread(ground) <= PLAIN_LEVELS
+        and (contrast(colour, ground) >= AIMS[0])
+    ):
+        return colour, None
+    base = PAPER if float(_luminance(ground).mean()) > 0.18 else INK
+    return _quiet_ink(np.array([base], np.float64), aim), base
 
 
-def _plate_pad(box: Box) -> int:
-    return max(3, min(24, (box[3] - box[1]) // 5))
-
-
-def _lay_plate(canvas: Image.Image, box: Box, colour: Colour) -> None:
-    pad = _plate_pad(box)
+def _lay_plate(canvas: Image.Image, box: Box, pad: int, colour: Colour) -> None:
     left, top, right, bottom = _grow(box, pad)
     rounded = max(2, pad // 2)
     draw = ImageDraw.Draw(canvas)

@@ -29,7 +29,7 @@ class Trust:
     def of(cls, texts: Iterable[bytes]) -> Trust:
         """What PEM texts amount to; one that is no certificate trusts nobody."""
         given = tuple(texts)
-        roots = tuple(_LIST.sub(b"", text) for text in given)
+        roots = tuple(root for text in given if _certificates(root := _LIST.sub(b"", text)))
         return cls(roots=roots, revoked=frozenset(n for text in given for n in _revoked(text)))
 
     def revokes(self, serial: str) -> bool:
@@ -39,10 +39,7 @@ class Trust:
 
 def _revoked(text: bytes) -> Iterator[int]:
     """Serial numbers on the lists in `text` that a certificate in `text` has signed."""
-    try:
-        issuers = x509.load_pem_x509_certificates(_LIST.sub(b"", text))
-    except ValueError:
-        return
+    issuers = _certificates(_LIST.sub(b"", text))
     for found in _LIST.findall(text):
         try:
             listed = x509.load_pem_x509_crl(found)
@@ -50,6 +47,13 @@ def _revoked(text: bytes) -> Iterator[int]:
             continue
         if any(_signed(listed, issuer) for issuer in issuers):
             yield from (one.serial_number for one in listed)
+
+
+def _certificates(text: bytes) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(text)
+    except ValueError:
+        return []
 
 
 def _signed(listed: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:

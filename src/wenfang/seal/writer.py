@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from wenfang.media.audio import Sound
     from wenfang.media.video import Film
 
+WORKPLACE = f"{TEMPORARY_PREFIX}seal-"
 POINTER_DIGITS = 12  # of the manifest's id, which an invisible watermark points to
 
 
@@ -325,15 +326,45 @@ def _publish(path: Path, files: Mapping[str, bytes], identity: Identity) -> Verd
     """Write all files beside `path`, read them back, and rename them into place."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=path.parent))
-        try:
+        with _workplace(path.parent) as folder:
             for suffix, content in files.items():
                 _write(folder / (path.name + suffix), content)
             verdict = _read_back(folder / path.name, identity)
             _place(folder, path, files)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     return replace(verdict, path=str(path))
+
+
+@contextmanager
+def _workplace(parent: Path) -> Iterator[Path]:
+    """A folder beside the destination, locked while its owner lives.
+
+    What a killed writer left is known by its lock being free, and is cleared away.
+    """
+    with _only_writer(parent):
+        for left in parent.glob(f"{WORKPLACE}*"):
+            _clear_abandoned(left)
+        folder = Path(tempfile.mkdtemp(prefix=WORKPLACE, dir=parent))
+        owned = os.open(folder, os.O_RDONLY)
+        fcntl.flock(owned, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(owned)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # gone in this moment, or not a folder of ours
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, content: bytes) -> None:

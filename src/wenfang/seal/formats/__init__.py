@@ -14,10 +14,26 @@ from wenfang.seal.formats.contract import (
     insert,
     without,
 )
+from wenfang.seal.formats.data import CSV, JSON, ZIP
+from wenfang.seal.formats.docx import DOCX
+from wenfang.seal.formats.flac import FLAC
+from wenfang.seal.formats.gif import GIF
 from wenfang.seal.formats.html import HTML
+from wenfang.seal.formats.jpeg import JPEG
+from wenfang.seal.formats.m4a import M4A
 from wenfang.seal.formats.markdown import MARKDOWN
+from wenfang.seal.formats.midi import MIDI
+from wenfang.seal.formats.mp3 import MP3
+from wenfang.seal.formats.mp4 import MP4
+from wenfang.seal.formats.ogg import OGG, OPUS
+from wenfang.seal.formats.pdf import PDF
 from wenfang.seal.formats.png import PNG
+from wenfang.seal.formats.pptx import PPTX
+from wenfang.seal.formats.svg import SVG
 from wenfang.seal.formats.text import TEXT
+from wenfang.seal.formats.wav import WAV
+from wenfang.seal.formats.webm import WEBM
+from wenfang.seal.formats.webp import WEBP
 
 __all__ = [
     "FORMATS",
@@ -32,7 +48,13 @@ __all__ = [
     "without",
 ]
 
-FORMATS: dict[str, Format] = {one.media_type: one for one in (TEXT, MARKDOWN, HTML, PNG)}
+_TEXTS = (TEXT, MARKDOWN, HTML, JSON, CSV)
+_PICTURES = (PNG, JPEG, WEBP, GIF, SVG)
+_SOUNDS = (WAV, FLAC, MP3, OGG, OPUS, M4A, MIDI)
+_OTHERS = (MP4, WEBM, PDF, DOCX, PPTX, ZIP)
+FORMATS: dict[str, Format] = {
+    one.media_type: one for one in (*_TEXTS, *_PICTURES, *_SOUNDS, *_OTHERS)
+}
 
 
 def format_of(name: str) -> Format | None:

@@ -89,6 +89,7 @@ class Format:
     trace    data, search -> the watermark; `search` also tries sizes, angles and cuts.
              None for a format that holds none
     starts   data -> whether these bytes are of this format by their first bytes; None for text
+    words    data -> the text that a reader of it sees; None for a format without text
     strip    file made elsewhere -> without the metadata labels that it brings; None where draw
              leaves them behind anyway
     """
@@ -103,6 +104,7 @@ class Format:
     measure: Callable[[bytes, Mapping[str, Any] | None], Layer]
     trace: Callable[[bytes, bool], Trace] | None = None
     starts: Callable[[bytes], bool] | None = None
+    words: Callable[[bytes], str] | None = None
     strip: Callable[[bytes], bytes] | None = None
 
 

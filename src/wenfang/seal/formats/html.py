@@ -197,8 +197,12 @@ def _labels(data: bytes) -> list[object]:
     return _Page(data.decode("utf-8", "replace")).labels
 
 
+def _words(data: bytes) -> str:
+    return "\n".join(visible_lines(data.decode("utf-8", "replace")))
+
+
 def _trace(data: bytes, search: bool) -> Trace:
-    return trace_text("\n".join(visible_lines(data.decode("utf-8", "replace"))))
+    return trace_text(_words(data))
 
 
 def _measure(data: bytes, recorded: Mapping[str, Any] | None) -> Layer:
@@ -215,5 +219,6 @@ HTML = Format(
     labels=_labels,
     measure=_measure,
     trace=_trace,
+    words=_words,
     strip=_strip,
 )

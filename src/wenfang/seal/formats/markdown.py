@@ -154,8 +154,12 @@ def _scalar(text: str) -> object:
     return int(text) if text.isascii() and text.isdigit() else text
 
 
+def _words(data: bytes) -> str:
+    return "\n".join(visible_lines(data.decode("utf-8", "replace")))
+
+
 def _trace(data: bytes, search: bool) -> Trace:
-    return trace_text("\n".join(visible_lines(data.decode("utf-8", "replace"))))
+    return trace_text(_words(data))
 
 
 def _measure(data: bytes, recorded: Mapping[str, Any] | None) -> Layer:
@@ -172,5 +176,6 @@ MARKDOWN = Format(
     labels=_labels,
     measure=_measure,
     trace=_trace,
+    words=_words,
     strip=_strip,
 )

@@ -98,6 +98,11 @@ def measure_lines(data: bytes, lines: Lines) -> Layer:
     return visible_layer("good", t("visible label: {words}", words=seen[-1]), {"words": seen[-1]})
 
 
+def plain_words(data: bytes) -> str:
+    """The text of a plain text."""
+    return data.decode("utf-8", "replace")
+
+
 def trace_text(text: str) -> Trace:
     """The watermark in a text, label lines left out."""
     from wenfang.media.text_marks import find_mark
@@ -139,4 +144,5 @@ TEXT = Format(
     labels=_no_labels,
     measure=_measure,
     trace=_trace,
+    words=plain_words,
 )

@@ -10,7 +10,7 @@ from wenfang.seal.label import bare_json
 
 NAMESPACE = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 MAX_METADATA_BYTES = 1 << 20
-MAX_DEPTH = 64
+MAX_DEPTH = 256  # an SVG nests deeper than a packet
 
 
 def xmp_element(label: dict[str, str]) -> str:
@@ -63,11 +63,12 @@ def xmp_labels(packet: bytes) -> list[str]:
         if inside:
             found[-1] += data
 
-    def refuse(*_: object) -> None:
-        raise _Refused
+    def doctype(_name: str, _system: object, _public: object, declares: bool) -> None:
+        if declares:
+            raise _Refused
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, refuse
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, doctype
     with suppress(expat.ExpatError, _Refused):
         parser.Parse(packet.strip(b"\0 \r\n"), True)
     return found

@@ -1,0 +1,1 @@
+"""Invisible watermarks: pointers to a manifest, never proof."""
