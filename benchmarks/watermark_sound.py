@@ -219,11 +219,8 @@ def vorbis(clip: Clip) -> Clip:
 
 def faster(clip: Clip, factor: float) -> Clip:
     """Played at another speed, pitch and all."""
-    length = round(len(clip.samples) / factor)
-    spectrum = np.fft.rfft(clip.samples, axis=0)
-    kept = min(len(spectrum), length // 2 + 1)
-    samples = np.fft.irfft(spectrum[:kept], length, axis=0) * length / len(clip.samples)
-    return Clip(samples=samples.astype(np.float32), rate_hz=clip.rate_hz)
+    samples = converted(clip, round(clip.rate_hz / factor)).samples
+    return Clip(samples=samples, rate_hz=clip.rate_hz)
 
 
 def on_samples(change: Callable[[Samples], Any]) -> Callable[[Clip], Clip]:

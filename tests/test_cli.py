@@ -17,7 +17,8 @@ from wenfang.store import Store
 SCENARIO = "wenfang.scenarios.verse_card"
 COMMANDS = (
     (),
-    *(("create",), ("scenarios",), ("generate",), ("models",), ("verify",), ("prepare",)),
+    *(("create",), ("scenarios",), ("generate",), ("models",), ("prepare",)),
+    *(("verify",), ("seal",), ("replay",)),
     *(("train",), ("evaluate",), ("recipes",), ("lineage",), ("doctor",)),
     *(("store",), *(("store", n) for n in ("du", "gc", "export", "import", "delete", "check"))),
     *(("identity",), *(("identity", n) for n in ("init", "show", "rotate", "export"))),
@@ -45,11 +46,12 @@ def test_every_command_has_help_without_torch() -> None:
 
 
 def test_the_table_above_names_every_command() -> None:
-    from wenfang.cli import keep, learn, make
+    from wenfang.cli import keep, learn, make, prove
     from wenfang.cli.app import GROUPS
 
     names: set[tuple[str, ...]] = {
-        (name,) for name in (*make.COMMANDS, *learn.COMMANDS, *keep.COMMANDS, *GROUPS)
+        (name,)
+        for name in (*make.COMMANDS, *prove.COMMANDS, *learn.COMMANDS, *keep.COMMANDS, *GROUPS)
     }
     names |= {(group, name) for group, (_, table) in GROUPS.items() for name in table}
     assert names == set(COMMANDS) - {()}

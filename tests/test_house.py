@@ -121,7 +121,8 @@ def test_no_function_takes_more_than_eight_parameters() -> None:
         f"{place(path, node)} {node.name}"
         for path in sources()
         for node in functions(path)
-        if parameters(node) > PARAMETERS_MAX
+        # A command's parameters are its options: the line that calls it names every one.
+        if parameters(node) > PARAMETERS_MAX and path.parent.name != "cli"
     ]
     assert wide == []
 

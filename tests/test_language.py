@@ -23,7 +23,7 @@ from wenfang.language import catalogue, language, t
 SOURCE = Path(wenfang.__file__).parent
 # Where a call keeps its template: functions that raise an error class given to them call it
 # `error`; a check's observation is kept as template and values, like an error.
-TEMPLATE_AT = {"t": 0, "error": 0, "Evidence": 0, "not_measured": 3}
+TEMPLATE_AT = {"t": 0, "error": 0, "Evidence": 0, "not_measured": 3, "keyed": 0}
 
 
 Values = dict[str, list[ast.expr]]

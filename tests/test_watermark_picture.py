@@ -159,6 +159,21 @@ def test_a_seventh_of_the_coded_bits_may_be_wrong() -> None:
     assert codes.decode(rng.normal(size=codes.CODED_BITS)) is None
 
 
+def test_any_two_pointers_differ_in_24_coded_bits_or_more() -> None:
+    """The free distance published for these generators, as the lightest way back to state 0."""
+    least = {1: int((codes._outputs()[0, 1] == -1).sum())}
+    waiting = list(least)
+    while waiting:
+        state = waiting.pop()
+        for bit in (0, 1) if state else ():
+            weight = least[state] + int((codes._outputs()[state, bit] == -1).sum())
+            following = (state << 1 | bit) & 255
+            if weight < least.get(following, 999):
+                least[following] = weight
+                waiting.append(following)
+    assert least[0] == 24
+
+
 def test_a_key_gives_the_same_tile_for_ever() -> None:
     """A mark written today must be read by every later version."""
     keyed = tile(PUBLIC_KEY)

@@ -74,6 +74,7 @@ def _plain(text: str | None) -> str:
 
 def schemas() -> dict[str, tuple[str, type, dict[str, Any]]]:
     """File name -> what it describes, the dataclass, its JSON Schema."""
+    from wenfang.checks import Policy
     from wenfang.config import json_schema
     from wenfang.data.request import PrepareRequest
     from wenfang.recipes import Recipe
@@ -88,6 +89,7 @@ def schemas() -> dict[str, tuple[str, type, dict[str, Any]]]:
         "recipe.json": ("A recipe: what `wenfang train --set` reaches", Recipe),
         "prepare.json": ("What `wenfang prepare --set` reaches", PrepareRequest),
         "label.json": ("`label.json` in `WENFANG_HOME`: how files are labelled", LabelSettings),
+        "policy.json": ("A policy file: what each check means for each use", Policy),
         "verify.json": ("What `wenfang verify --json` prints", Answer),
     }
     for name, (title, kind) in plain.items():

@@ -9,6 +9,7 @@ import torch
 
 from wenfang.device import noise
 from wenfang.errors import BriefError
+from wenfang.language import keyed
 from wenfang.media.text_marks import SHORTEST_TOKENS
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded, language_model
@@ -39,15 +40,15 @@ class Scribe:
     def unmarked(self, sampling: Sampling) -> str | None:
         """Why a text drawn so carries no watermark, as a message template; None if it does."""
         if sampling.maximum_tokens < SHORTEST_TOKENS:
-            return "the text is too short for a watermark"
+            return keyed("the text is too short for a watermark")
         if sampling.temperature == 0:
-            return "a text without chance in it holds no watermark"
+            return keyed("a text without chance in it holds no watermark")
         specials = {self.tokenizer.id(END)}
         tokens = self.tokenizer.tokens()
         if any(
             len(one) > 1 for id, one in enumerate(tokens) if id not in specials and one[0] != "<"
         ):
-            return "the model's tokens are not characters, and only those are marked"
+            return keyed("the model's tokens are not characters, and only those are marked")
         return None
 
     def draw(

@@ -126,8 +126,16 @@ def replay(
     if as_json:
         show.as_json({"files": [one.to_dict() for one in found], "exit_code": code})
         return code
+    outcomes = {
+        "identical": t("identical"),
+        "within tolerance": t("within tolerance"),
+        "environment differs": t("environment differs"),
+        "different": t("different"),
+        "cannot tell": t("cannot tell"),
+    }
     for one in found:
-        print(f"{'✓' if one.exit_code == 0 else '✗'} {one.path}: {t(one.outcome)}; {one.finding}")
+        sign = "✓" if one.exit_code == 0 else "✗"
+        print(f"{sign} {one.path}: {outcomes[one.outcome]}; {one.finding}")
     if not found:
         print(t("there is nothing to replay in {target}", target=target))
     return code

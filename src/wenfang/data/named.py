@@ -15,6 +15,7 @@ from typing import NoReturn
 from wenfang.atomic import exclusive, new_folder, sha256_bytes, sha256_file
 from wenfang.config import nearest
 from wenfang.data.dataset import MANIFEST, Dataset
+from wenfang.data.drawings import Archive, prepare_drawings
 from wenfang.data.lineage import (
     FORMAT,
     OnEvent,
@@ -46,6 +47,7 @@ class NamedSource:
     origin   where to get it, with the commit
     licence  SPDX expression; notice: the words that travel with it
     held_out the file beside it that the origin keeps for testing, if any
+    further  other sources of the same set, whose files lie in folders of their own
     make     (source with its path, output, on_event) -> the data set
     """
 
@@ -56,6 +58,7 @@ class NamedSource:
     file: NamedFile
     make: Callable[[NamedSource, Path, Path, OnEvent | None], Dataset]
     held_out: NamedFile | None = None
+    further: tuple[NamedSource, ...] = ()
 
     def source(self, path: Path) -> Source:
         """The file at `path` with this origin and licence."""
@@ -102,8 +105,16 @@ def find_file(named: NamedSource, data_root: Path | str | None) -> Path:
             _require_hash(path, named.file, named)
             if named.held_out:
                 _require_hash(path.with_name(named.held_out.name), named.held_out, named)
+            for other in named.further:
+                _require_hash(beside(path, named, other), other.file, other)
             return path
     _raise_missing(named.file, named, roots[0] if roots else Path("DATA"))
+
+
+def beside(path: Path, named: NamedSource, other: NamedSource) -> Path:
+    """Where the file of `other` lies if that of `named` is at `path`."""
+    depth = len(Path(named.file.name).parts)
+    return path.parents[depth - 1] / other.name / other.file.name
 
 
 def _raise_missing(file: NamedFile, named: NamedSource, folder: Path) -> NoReturn:
@@ -198,6 +209,30 @@ def make_text_by_position(
     return Dataset.open(output)
 
 
+def make_drawings(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """Emoji and icons as pictures, split so that no kind of drawing is in two parts."""
+    archives = [Archive(source=replace(named.source(path), name=EMOJI), path=path)]
+    for other in named.further:
+        place = beside(path, named, other)
+        archives.append(Archive(source=other.source(place), path=place))
+    return prepare_drawings(named.name, archives, output)
+
+
+EMOJI = "noto_emoji72"
+LUCIDE = NamedSource(
+    name="lucide_icons",
+    origin="github.com/lucide-icons/lucide, icons/*.svg at "
+    "33a44aa8b0b43d9b0ed14eb08860a1b5550a1573",
+    licence="ISC AND MIT",
+    notice="Lucide icons, ISC; those from Feather (Cole Bemis) MIT.",
+    file=NamedFile(
+        name="lucide.tar.xz",
+        sha256="c9bffbc0d00f6c974c05b437ad864373618d861b76261acfc7a854d759c7a1c5",
+    ),
+    make=make_drawings,
+)
 NAMED: dict[str, NamedSource] = {
     "chinese_poetry": NamedSource(
         name="chinese_poetry",
@@ -227,6 +262,19 @@ NAMED: dict[str, NamedSource] = {
             name="dev.csv",
             sha256="28e67a26815aa1852449ba06919e51c07060d146e2bd23101cc0137a0ff94b7c",
         ),
+    ),
+    "drawings": NamedSource(
+        name="drawings",
+        origin="github.com/googlefonts/noto-emoji, png/72 at "
+        "b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8",
+        licence="Apache-2.0",
+        notice="Noto Emoji (Google), Apache-2.0.",
+        file=NamedFile(
+            name="noto_emoji72/noto_png72.tar.xz",
+            sha256="0f149926e23360959199f8dfb76b505260418dfec9beaa6172ae820641aa202d",
+        ),
+        make=make_drawings,
+        further=(LUCIDE,),
     ),
     "tinyshakespeare": NamedSource(
         name="tinyshakespeare",

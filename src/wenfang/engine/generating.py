@@ -18,6 +18,7 @@ from wenfang.engine.keeping import label_settings
 from wenfang.errors import BriefError, MediaError
 from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
+from wenfang.language import keyed
 from wenfang.media.text_marks import KIND
 from wenfang.models.load import Loaded, load
 from wenfang.samplers.tokens import Sampling
@@ -29,7 +30,7 @@ from wenfang.store import Link, Manifest, Store, home
 MEDIA_TYPES = {".txt": "text/plain", ".md": "text/markdown", ".html": "text/html"}
 
 
-TOO_SHORT = "the text is too short for a watermark"
+TOO_SHORT = keyed("the text is too short for a watermark")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,7 @@ class Model:
         streams = [(seed, "generate") for seed in seeds]
         reason = self._writer.unmarked(plain.sampling)
         if not (plain.watermark and label_settings().watermark):
-            reason = "watermarks are switched off"
+            reason = keyed("watermarks are switched off")
         drawn = self._writer.draw(prompt, plain.sampling, streams, watermark=reason is None)
         texts = [one.prompt + one.text for one in drawn]
         watermark = {"kind": KIND} if reason is None else {"none": reason}

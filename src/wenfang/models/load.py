@@ -23,7 +23,8 @@ class Loaded:
     """A model ready to run, in float32 and evaluation mode, with what it came from.
 
     layout     the name in wenfang.data.layouts by which it was trained
-    threshold  above it a classifier's probability is a yes; None where nothing is decided
+    threshold  above it a classifier's probability is a yes, below it a distance of pictures
+               tells a near copy; None where nothing is decided
     """
 
     folder: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.safety import safety
 from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
@@ -11,6 +12,7 @@ RECIPES = {
     "verse": verse,
     "shakespeare-cpu": shakespeare_cpu,
     "safety-zh": safety,
+    "picture-encoder": picture_encoder,
     "tiny": tiny,
 }
 

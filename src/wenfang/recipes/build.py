@@ -18,18 +18,23 @@ from wenfang.data.batches import (
     ExampleBatches,
     Examples,
     LabelledBatches,
+    Share,
     WindowBatches,
     pad,
 )
 from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import LABELLED, LAYOUTS, VERSE
+from wenfang.data.picture_batches import PictureBatches
 from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
 from wenfang.models import MODELS
 from wenfang.models.gpt import GPT
+from wenfang.models.picture_encoder import Config as PictureConfig
 from wenfang.objectives import Objective
 from wenfang.objectives.classification import Classification
+from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
+from wenfang.recipes.picture_suite import read_drawings
 from wenfang.recipes.recipe import Recipe
 from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
 from wenfang.trainer import Phase, Task
@@ -42,29 +47,30 @@ Learning = tuple[Objective, Batches, Evaluate]  # what a layout decides
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A task with the tokenizer that its model speaks."""
+    """A task with the tokenizer that its model speaks; None where it reads pictures."""
 
     recipe: Recipe
     task: Task
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
 
 
 def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> Run:
     """The run of `recipe` on `dataset`, from fresh weights or from those of bundle `base`."""
     set_threads(recipe.threads)
-    tokenizer = (
-        Tokenizer.from_json(base.tokenizer)
-        if base and base.tokenizer
-        else _train_tokenizer(recipe, dataset)
-    )
-    recipe = _sized(recipe, tokenizer)
+    tokenizer = _tokenizer(recipe, dataset, base)
+    if tokenizer:
+        recipe = _sized(recipe, tokenizer)
     model: Any = MODELS[recipe.family](recipe.model)
     if base:
         load_weights(model, base.tensors(), base.folder)
     else:
         seed = int(noise(recipe.train.seed, "weights").integers(2**62))
         model.initialise(torch.Generator().manual_seed(seed))
-    objective, batches, evaluate = LEARNING[recipe.data.layout](recipe, dataset, tokenizer)
+    objective, batches, evaluate = (
+        LEARNING[recipe.data.layout](recipe, dataset, tokenizer)
+        if tokenizer
+        else _pictures(recipe, dataset)
+    )
     task = Task(
         model=model,
         phases=(Phase(objective=objective, optim=recipe.optim),),
@@ -86,7 +92,16 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
     return sha256_bytes(canonical_json([content, dataset.manifest.payload_sha256, origin]))
 
 
+def _tokenizer(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> Tokenizer | None:
+    if recipe.data.layout == "pictures":
+        return None
+    if base and base.tokenizer:
+        return Tokenizer.from_json(base.tokenizer)
+    return _train_tokenizer(recipe, dataset)
+
+
 def _sized(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+    assert not isinstance(recipe.model, PictureConfig)
     size = recipe.model.vocabulary_size
     if size not in (0, tokenizer.size):
         raise ConfigError(
@@ -201,6 +216,29 @@ def _labelled(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learnin
         }
 
     return Classification(), batches, evaluate
+
+
+def _pictures(recipe: Recipe, dataset: Dataset) -> Learning:
+    assert isinstance(recipe.model, PictureConfig)
+    train, valid = (read_drawings(dataset, split) for split in ("train", "valid"))
+    batches = PictureBatches(
+        drawings=train,
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed,
+        side_px=recipe.model.side_px,
+    )
+    count = min(recipe.data.validation_examples, len(valid.glyphs))
+    measured = PictureBatches(
+        drawings=valid, batch_size=count, seed=0, side_px=recipe.model.side_px
+    ).batch(0, Share())
+    objective = Contrastive()
+
+    @torch.no_grad()
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        loss = objective(model, measured, torch.Generator())
+        return {"val_loss": float(loss.value)} | {f"val_{n}": v for n, v in loss.parts.items()}
+
+    return objective, batches, evaluate
 
 
 def labels_of(dataset: Dataset, split: str) -> np.ndarray:

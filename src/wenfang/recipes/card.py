@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wenfang.knowledge.verse import FORMS
-from wenfang.models import gpt, text_classifier
+from wenfang.models import gpt, picture_encoder, text_classifier
 from wenfang.recipes.recipe import Recipe
 from wenfang.store import Manifest
 
@@ -36,6 +36,20 @@ LIMITS = {
         "- Longer texts are judged in passages of 60 characters and the worst one counts, so a "
         "long one is stopped more often: of 1,000 characters of an old novel a third are.",
         "- It carries no index of its training material, since it writes nothing.",
+    ),
+    "drawings": (
+        "A small eye of our own. It tells whether a picture is an altered copy of one that it is "
+        "shown; it does not know what a picture shows, and likeness of idea or style is not seen.",
+        "",
+        "- It learnt from emoji, icons and scenes strewn with them, at 64 x 64 pixels. Photographs "
+        "were not at hand: the false alarms and finds above are those of drawings and such scenes.",
+        "- The threshold is set for some 2,000 known pictures; the more are known, the nearer the "
+        "nearest one comes and the more false alarms there are.",
+        "- Drawings of one series (clocks, persons at work) lie close together, and a new one of "
+        "a known series may be taken for a copy.",
+        "- A copy that is turned by a right angle or hidden in a much larger picture is not found; "
+        "the perceptual hash finds the first.",
+        "- It carries no index of its training material, since it makes nothing.",
     ),
 }
 
@@ -68,9 +82,8 @@ def render_card(content: CardContent) -> str:
         "",
         f"{recipe.summary[0].upper()}{recipe.summary[1:]}.",
         "",
-        f"A {recipe.family} of {content.parameters:,} parameters: {_shape(recipe.model)}, "
-        f"vocabulary {recipe.model.vocabulary_size:,}. Stored in float16, computed in float32; "
-        "everything below is measured after that rounding.",
+        f"A {recipe.family} of {content.parameters:,} parameters: {_shape(recipe.model)}. Stored "
+        "in float16, computed in float32; everything below is measured after that rounding.",
         "",
         "## Data",
         "",
@@ -93,13 +106,21 @@ def render_card(content: CardContent) -> str:
     return "\n".join(lines)
 
 
-def _shape(model: gpt.Config | text_classifier.Config) -> str:
+def _shape(model: gpt.Config | text_classifier.Config | picture_encoder.Config) -> str:
     if isinstance(model, gpt.Config):
-        return f"{model.layers} layers of width {model.width}, context {model.context}"
+        return (
+            f"{model.layers} layers of width {model.width}, context {model.context}, "
+            f"vocabulary {model.vocabulary_size:,}"
+        )
+    if isinstance(model, picture_encoder.Config):
+        return (
+            f"stages of {', '.join(map(str, model.channels))} channels upon {model.side_px} x "
+            f"{model.side_px} pixels, vectors of {model.dimensions} dimensions"
+        )
     return (
         f"weights for 1- to {model.gram_sizes}-grams in {model.buckets:,} buckets, and "
         f"{model.channels} convolutions of each size {', '.join(map(str, model.kernel_sizes))} "
-        f"over width {model.width}"
+        f"over width {model.width}, vocabulary {model.vocabulary_size:,}"
     )
 
 

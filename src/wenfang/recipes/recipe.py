@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from wenfang import config
 from wenfang.errors import ConfigError
-from wenfang.models import MODELS, gpt, text_classifier
+from wenfang.models import MODELS, gpt, picture_encoder, text_classifier
 from wenfang.optim import OptimConfig
 from wenfang.trainer import TrainConfig
 
@@ -17,7 +17,8 @@ from wenfang.trainer import TrainConfig
 class DataConfig:
     """Which data set, and how its records become examples.
 
-    layout          "stream" for windows of one text, else a name of wenfang.data.layouts
+    layout          "stream" for windows of one text, "pictures" for views of drawings, else a
+                    name of wenfang.data.layouts
     window          tokens predicted at once, for streams
     drop_condition  share of examples that the model sees without their condition
     """
@@ -40,14 +41,17 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A complete run: data, tokenizer, model, optimizer, length. `family` decides what model is."""
+    """A complete run: data, tokenizer, model, optimizer, length. `family` decides what model is.
+
+    tokenizer  not used by the layout "pictures"
+    """
 
     name: str
     summary: str
     data: DataConfig
     tokenizer: TokenizerConfig = TokenizerConfig()
     family: str = "gpt"
-    model: gpt.Config | text_classifier.Config = gpt.Config()
+    model: gpt.Config | text_classifier.Config | picture_encoder.Config = gpt.Config()
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
     threads: int = 2

@@ -29,6 +29,7 @@ from wenfang.metrics.text import bits_per_byte
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded
 from wenfang.recipes.build import class_logits, labels_of, stream_tokens, window_loss
+from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
 BATCH = 16
@@ -61,6 +62,9 @@ def evaluate(
         return _verse(loaded, dataset, config, on_stage)
     if loaded.layout == "labelled":
         return _labelled(loaded, dataset)
+    if loaded.layout == "pictures":
+        assert loaded.threshold is not None
+        return measure_pictures(loaded.model, loaded.threshold, dataset)
     return _stream(loaded, dataset)
 
 

@@ -30,6 +30,7 @@ from wenfang.models.load import Loaded, load
 from wenfang.recipes import RECIPES
 from wenfang.recipes.build import Run, build, class_logits, conditioned_examples, labels_of
 from wenfang.recipes.card import CardContent, render_card
+from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
 from wenfang.store import Link, Manifest, to_record
@@ -142,11 +143,11 @@ def export(run: Run, dataset: Dataset, folder: Path, base: Manifest | None = Non
         "layout": recipe.data.layout,
         "model": config.to_dict(recipe.model),
     }
-    if recipe.data.layout == "labelled":
+    if recipe.data.layout in ("labelled", "pictures"):
         bundle_config["threshold"] = decision_threshold(run, dataset)
     tensors = weights_to_store(run.task.model, torch.float16)
     with new_folder(folder) as new:
-        fill_bundle(new, bundle_config, tensors, run.tokenizer.to_json())
+        fill_bundle(new, bundle_config, tensors, run.tokenizer.to_json() if run.tokenizer else None)
         if recipe.data.layout == "verse":
             texts = ("\n".join(record["lines"]) for record in dataset.records("train"))
             TrainingIndex.build(texts).save(new / INDEX)
@@ -167,8 +168,12 @@ def export(run: Run, dataset: Dataset, folder: Path, base: Manifest | None = Non
 
 
 def decision_threshold(run: Run, dataset: Dataset) -> float:
-    """The probability of class 1 above which it is decided for, chosen on the validation part."""
+    """The probability of class 1 above which it is decided for, chosen on the validation part;
+    for pictures the distance below which one is a near copy.
+    """
     run.task.model.eval()
+    if run.tokenizer is None:
+        return near_distance(run.task.model, dataset)
     examples = conditioned_examples(run.recipe, dataset, "valid", run.tokenizer)
     scores = class_logits(run.task.model, examples).softmax(1)[:, 1].numpy()
     labels = labels_of(dataset, "valid") == 1

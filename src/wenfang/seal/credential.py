@@ -7,10 +7,11 @@ network: remote manifests and OCSP are switched off.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from wenfang.atomic import canonical_json
@@ -18,6 +19,8 @@ from wenfang.errors import SealError
 from wenfang.seal.identity import ALGORITHM, Identity
 
 ASSERTION = "org.wenfang.seal"
+HASH = "c2pa.hash.data"
+ROOM_TRIES = 8
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # A detached credential covers plain bytes: naming a text format would let the library guess.
 DETACHED = "application/octet-stream"
@@ -26,6 +29,7 @@ JUMBF = b"jumb"  # the box type that every embedded C2PA manifest begins with
 IN_SVG = b":manifest"  # the element that holds it, in Base64, in an SVG
 MAX_CREDENTIAL_BYTES = 16 << 20
 
+Room = Callable[[int], tuple[bytes, int]]  # bytes to keep free -> the file with them, their offset
 State = Literal["trusted", "expired", "foreign", "revoked", "tampered", "absent"]
 
 
@@ -68,6 +72,7 @@ class Claim:
     made_with      name of another maker's program, for content that was not made here
     parent         the same content with its maker's credential, which stays as an ingredient
     timestamp_url  an RFC 3161 authority, asked over the network; None where none is set
+    binding        our own `c2pa.hash.data`; None where the library makes it
     """
 
     title: str
@@ -76,6 +81,7 @@ class Claim:
     made_with: str | None = None
     parent: Parent | None = None
     timestamp_url: str | None = None
+    binding: Mapping[str, object] | None = None
 
 
 def sign_embedded(data: bytes, media_type: str, claim: Claim, identity: Identity) -> bytes:
@@ -83,6 +89,32 @@ def sign_embedded(data: bytes, media_type: str, claim: Claim, identity: Identity
     signed = io.BytesIO()
     _sign(data, media_type, claim, identity, signed)
     return signed.getvalue()
+
+
+def sign_in_room(room: Room, claim: Claim, identity: Identity) -> bytes:
+    """The file with its credential in the room that it keeps free for one.
+
+    The binding to the file is the hash of all but that room, which the library signs as it
+    stands. A first signature tells how many bytes are needed. raises SealError
+    """
+    size = 0
+    for _ in range(ROOM_TRIES):
+        data, offset = room(size)
+        outside = data[:offset] + data[offset + size :]
+        binding = {
+            "exclusions": [{"start": offset, "length": size}],
+            "name": "jumbf manifest",
+            "alg": "sha256",
+            "hash": list(hashlib.sha256(outside).digest()),
+            "pad": [0] * 8,
+        }
+        made = sign_detached(b"", replace(claim, binding=binding), identity)
+        if len(made) == size:
+            return data[:offset] + made + data[offset + size :]
+        size = len(made)
+    raise SealError(
+        "{title}: no room fits the credential; nothing was published", title=claim.title
+    )
 
 
 def sign_detached(data: bytes, claim: Claim, identity: Identity) -> bytes:
@@ -151,7 +183,10 @@ def _definition(media_type: str, claim: Claim, context: Any) -> dict[str, object
         "claim_generator_info": [{"name": "Wenfang", "version": claim.version}],
         "title": claim.title,
         "format": media_type,
-        "assertions": [{"label": ASSERTION, "data": _packed(claim.assertion)}],
+        "assertions": [
+            {"label": ASSERTION, "data": _packed(claim.assertion)},
+            *([{"label": HASH, "data": claim.binding}] if claim.binding else []),
+        ],
         "ingredients": [_ingredient(parent, claim.title, context)] if beside and parent else [],
     }
 

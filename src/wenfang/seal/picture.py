@@ -438,6 +438,8 @@ def _measure_glyph(image: Image.Image, box: Box, colour: Colour) -> tuple[int, f
 def recorded_glyphs(facts: Mapping[str, Any], size: tuple[int, int]) -> list[Box]:
     """The glyph boxes of a record if they lie inside a picture of `size`; ValueError if not."""
     boxes = [(int(a), int(b), int(c), int(d)) for a, b, c, d in facts["glyphs"]]
+    if not boxes:
+        raise ValueError("glyphs")
     for left, top, right, bottom in boxes:
         if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
             raise ValueError("glyphs")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wenfang.atomic import sha256_bytes
-from wenfang.language import t
+from wenfang.language import keyed, t
 from wenfang.seal import statement as statements
 from wenfang.seal.credential import Credential, read_credential
 from wenfang.seal.formats import Format, format_of, started_format, without
@@ -278,7 +278,10 @@ def _removed(evidence: _Evidence, metadata: Layer) -> tuple[str, ...]:
         return ()
     inside = chosen.credential == "embedded" and evidence.credential.state == "absent"
     lost = chosen.write is not None and metadata.status == "unlabelled"
-    found = (("the credential", inside), ("the metadata label", lost and not metadata.facts))
+    found = (
+        (keyed("the credential"), inside),
+        (keyed("the metadata label"), lost and not metadata.facts),
+    )
     return tuple(name for name, gone in found if gone)
 
 

@@ -16,13 +16,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wenfang.atomic import TEMPORARY_PREFIX, canonical_json, disk_errors, sha256_bytes
 from wenfang.config import to_dict
 from wenfang.errors import SealError
+from wenfang.language import keyed
 from wenfang.seal import statement as statements
 from wenfang.seal.credential import (
     Claim,
@@ -30,8 +31,10 @@ from wenfang.seal.credential import (
     read_credential,
     sign_detached,
     sign_embedded,
+    sign_in_room,
 )
 from wenfang.seal.formats import FORMATS, Drawn, Format, Marking
+from wenfang.seal.formats.contract import Span
 from wenfang.seal.identity import SELF_MADE, Identity
 from wenfang.seal.inputs import CREDENTIAL, LABEL, SIDECARS, STATEMENT
 from wenfang.seal.label import LabelSettings, new_label, sidecar_json
@@ -264,6 +267,10 @@ def _mark(work: _Work, sealer: Sealer) -> _Marked:
         parent=origin.parent if origin else None,
         timestamp_url=_timestamp_url(sealer.label),
     )
+    if chosen.room is not None:
+        data = sign_in_room(partial(chosen.room, drawn.data), claim, sealer.identity)
+        drawn = replace(drawn, inserted=_behind(work.payload, data))
+        return _Marked(drawn=drawn, label=label, data=data, detached=None)
     if chosen.credential == "embedded":
         data = sign_embedded(drawn.data, chosen.media_type, claim, sealer.identity)
         return _Marked(drawn=replace(drawn, inserted=None), label=label, data=data, detached=None)
@@ -276,8 +283,16 @@ def _text_mark(made: Mapping[str, object], chosen: Format, drawn: Drawn) -> Mapp
     if "kind" not in made or chosen.trace is None:
         return made
     if chosen.trace(drawn.data, False).p_value > ENOUGH:
-        return {"none": "the text left too little choice to hold a watermark"}
+        return {"none": keyed("the text left too little choice to hold a watermark")}
     return made
+
+
+def _behind(payload: Payload, data: bytes) -> tuple[Span, ...] | None:
+    """What stands behind a payload that is still the file's beginning."""
+    if not isinstance(payload.data, bytes) or not data.startswith(payload.data):
+        return None
+    start = len(payload.data)
+    return (Span(offset=start, length=len(data) - start),)
 
 
 def _timestamp_url(settings: LabelSettings) -> str | None:

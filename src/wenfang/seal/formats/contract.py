@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from wenfang.language import keyed
 from wenfang.seal.label import LabelSettings
 from wenfang.seal.layers import Layer, Status
 
@@ -59,7 +60,7 @@ class Drawn:
     inserted: tuple[Span, ...] | None
     visible: Mapping[str, object]
     watermark: Mapping[str, object] = field(
-        default_factory=lambda: {"none": "nothing was marked when it was made"}
+        default_factory=lambda: {"none": keyed("nothing was marked when it was made")}
     )
 
 
@@ -88,6 +89,8 @@ class Format:
     measure  data, recorded facts -> the visible layer, measured again
     trace    data, search -> the watermark; `search` also tries sizes, angles and cuts.
              None for a format that holds none
+    room     data, bytes -> the file with that many kept free for its credential, and their
+             offset, behind bytes that stay; None where the credential library embeds by itself
     starts   data -> whether these bytes are of this format by their first bytes; None for text
     words    data -> the text that a reader of it sees; None for a format without text
     strip    file made elsewhere -> without the metadata labels that it brings; None where draw
@@ -103,6 +106,7 @@ class Format:
     labels: Callable[[bytes], list[object]]
     measure: Callable[[bytes, Mapping[str, Any] | None], Layer]
     trace: Callable[[bytes, bool], Trace] | None = None
+    room: Callable[[bytes, int], tuple[bytes, int]] | None = None
     starts: Callable[[bytes], bool] | None = None
     words: Callable[[bytes], str] | None = None
     strip: Callable[[bytes], bytes] | None = None

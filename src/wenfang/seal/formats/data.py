@@ -18,6 +18,7 @@ from wenfang.errors import SealError
 from wenfang.language import t
 from wenfang.seal.formats.contract import Drawn, Format, Marking, visible_layer
 from wenfang.seal.formats.opc import is_package_with
+from wenfang.seal.formats.text import plain_words
 from wenfang.seal.label import parse_label
 from wenfang.seal.layers import Layer
 
@@ -130,6 +131,7 @@ def _untouched(
     check: Callable[[bytes], None],
     labels: Callable[[bytes], list[object]] = _no_labels,
     starts: Callable[[bytes], bool] | None = None,
+    words: Callable[[bytes], str] | None = None,
 ) -> Format:
     """A format whose files are published as they are once `check` has passed them."""
 
@@ -147,9 +149,10 @@ def _untouched(
         labels=labels,
         measure=_measure,
         starts=starts,
+        words=words,
     )
 
 
-JSON = _untouched("json", "application/json", _check_json, _json_labels)
-CSV = _untouched("csv", "text/csv", _check_csv)
+JSON = _untouched("json", "application/json", _check_json, _json_labels, words=plain_words)
+CSV = _untouched("csv", "text/csv", _check_csv, words=plain_words)
 ZIP = _untouched("zip", "application/zip", _check_zip, starts=_is_plain_zip)

@@ -16,6 +16,7 @@ from wenfang.seal.formats.opc import (
     broken,
     is_package_with,
     open_package,
+    package_words,
     property_labels,
     strip_property,
     write_property,
@@ -181,4 +182,5 @@ DOCX = Format(
     measure=_measure,
     starts=lambda data: is_package_with(data, "word/"),
     strip=strip_property,
+    words=package_words,
 )

@@ -37,6 +37,7 @@ XMP = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 QUALITY = 92
 MAX_SEGMENTS = 10_000
+DENSE = 0.7  # bytes a pixel; Pillow has no room to optimise a file of more than one
 MAX_SCANS = 100  # a progressive file has about ten; each of thousands costs a whole decoding
 _APP0, _APP1, _SCAN, _END = 0xE0, 0xE1, 0xDA, 0xD9
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
@@ -113,7 +114,9 @@ def _options(data: bytes) -> tuple[str, dict[str, Any]]:
 
     try:
         image = Image.open(io.BytesIO(data), formats=("JPEG",))
-        options: dict[str, Any] = {"progressive": bool(image.info.get("progressive"))}
+        options: dict[str, Any] = {}
+        if len(data) < DENSE * image.width * image.height:
+            options |= {"optimize": True, "progressive": bool(image.info.get("progressive"))}
         if isinstance(density := image.info.get("dpi"), tuple):
             options["dpi"] = tuple(max(1, min(65535, round(float(one)))) for one in density)
         if image.mode in ("L", "RGB"):
@@ -150,7 +153,7 @@ def _from_cmyk(data: bytes) -> Image.Image:
 def _encode(canvas: Image.Image, options: Mapping[str, Any], grey: bool = False) -> bytes:
     """Full colour resolution at QUALITY unless the options say how the file was encoded."""
     buffer = io.BytesIO()
-    chosen: dict[str, Any] = {"optimize": True, **options}
+    chosen = dict(options)
     if "qtables" not in chosen:
         chosen |= {"quality": QUALITY, "subsampling": 0}
     canvas.convert("L" if grey else "RGB").save(buffer, "JPEG", **chosen)

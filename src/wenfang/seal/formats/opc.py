@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import struct
 import zipfile
 import zlib
@@ -21,6 +22,8 @@ from wenfang.seal.formats.markup import BrokenError, Element, append_to, scan, s
 from wenfang.seal.label import bare_json, parse_label
 
 MAX_PARTS = 10_000
+MAX_READ_PARTS = 400  # of which the words are read
+_PATTERN = re.compile("Master|Layout")  # parts whose text is a pattern for what people write
 MAX_CUSTOM_PARTS = 4  # with properties; programs write one
 MAX_PART_BYTES = 32 << 20
 CONTENT_TYPES = "[Content_Types].xml"
@@ -229,6 +232,35 @@ def is_package_with(data: bytes, folder: str) -> bool:
     except BrokenError:
         return False
     return CONTENT_TYPES in names and any(one.startswith(folder) for one in names)
+
+
+def package_words(data: bytes) -> str:
+    """The text of all parts about the main one: paragraphs on lines of their own."""
+    try:
+        package = Package.of(data)
+        folder = posixpath.dirname(package.main_part()) + "/"
+        parts = [
+            one
+            for one in package.names
+            if one.startswith(folder) and one.endswith(".xml") and not _PATTERN.search(one)
+        ]
+        return "\n".join(
+            filter(None, (_words(package.read(one)) for one in parts[:MAX_READ_PARTS]))
+        )
+    except BrokenError:
+        return ""
+
+
+def _words(xml: bytes) -> str:
+    """Texts (`t`) of a part, a line for each paragraph (`p`)."""
+    lines, line = list[str](), list[str]()
+    for one in scan(xml, lambda path: path[-1] in ("t", "p")):
+        if one.name == "t":
+            line.append(one.text)
+        else:
+            lines.append("".join(line).strip())
+            line = []
+    return "\n".join(filter(None, lines))
 
 
 def _custom_names(package: Package) -> list[str]:

@@ -15,6 +15,7 @@ from wenfang.language import t
 from wenfang.seal.formats.contract import Drawn, Format, Marking, begins, visible_layer
 from wenfang.seal.formats.legible import CONTRAST
 from wenfang.seal.formats.markup import BrokenError, scan, spliced
+from wenfang.seal.formats.pdf_credential import with_room
 from wenfang.seal.formats.pdf_file import HEADER, PdfFile
 from wenfang.seal.formats.pdf_line import (
     LETTER_POINTS,
@@ -304,6 +305,13 @@ def _measure(data: bytes, recorded: Mapping[str, Any] | None) -> Layer:
     return visible_layer("good", t("visible label: {words}", words=seen.words), facts)
 
 
+def _room(data: bytes, size: int) -> tuple[bytes, int]:
+    try:
+        return with_room(data, size)
+    except PdfFault as fault:
+        raise SealError("the PDF has no place for a credential ({fault})", fault=fault) from None
+
+
 PDF = Format(
     name="pdf",
     media_type=MEDIA_TYPE,
@@ -313,6 +321,7 @@ PDF = Format(
     write=_write,
     labels=_labels,
     measure=_measure,
+    room=_room,
     starts=begins(HEADER),
     strip=_strip,
 )

@@ -20,6 +20,7 @@ from wenfang.seal.formats.opc import (
     broken,
     is_package_with,
     open_package,
+    package_words,
     property_labels,
     strip_property,
     write_property,
@@ -318,4 +319,5 @@ PPTX = Format(
     measure=_measure,
     starts=lambda data: is_package_with(data, "ppt/"),
     strip=strip_property,
+    words=package_words,
 )

@@ -62,7 +62,7 @@ def _autocorrelation(plane: NDArray[np.float32]) -> tuple[Plane, tuple[int, int]
     """Its peaks by (down, across) from the middle, in standard deviations; the plane's size."""
     height, width = plane.shape
     reach = math.ceil(TILE_PX * LARGEST * _REACH * 1.5)
-    size = (_even(height + min(height, reach)), _even(width + min(width, reach)))
+    size = (_fast_size(height + min(height, reach)), _fast_size(width + min(width, reach)))
     spectrum = np.fft.rfft2(plane, s=size)
     power = spectrum.real**2 + spectrum.imag**2
     found = np.fft.irfft2(power, s=size)
@@ -91,7 +91,7 @@ def _blurred(plane: Plane) -> Plane:
     return plane
 
 
-def _even(size: int) -> int:
+def _fast_size(size: int) -> int:
     """The next size whose transform is fast."""
     while True:
         rest = size

@@ -35,15 +35,14 @@ _BAND_PX = 8 * TILE_PX  # rows marked at once, to bound memory
 _ALIGNED_PX, _SEARCHED_PX = 1024, 1024
 _LEVELS, _POSES = (1, 2), 6  # how coarsely the picture is searched; lattices tried at each
 
-Bytes = NDArray[np.uint8]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """What was found in a picture.
 
     pointer           12 hexadecimal digits, or None
-    score             correlation in standard deviations of what an unmarked picture gives
+    score             correlation in standard deviations of what an unmarked picture gives: of the
+                      whole codeword, or where nothing was found of the known chips alone
     p_value           bound on the chance of this for an unmarked picture, all places, sizes
                       and angles that were tried taken into account
     scale             of the picture against what was marked; None where nothing was found

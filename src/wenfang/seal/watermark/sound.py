@@ -272,13 +272,17 @@ def _other_speeds(white: Values) -> Iterator[tuple[float, Values]]:
     """Speeds at which the sound's first part repeats itself, and the part at the marked speed.
 
     The mark repeats every period, so the whitened sound resembles itself one period on, two
-    periods on and so forth, which tells the speed to a hundred-thousandth.
+    periods on and so forth, which tells the speed to a hundred-thousandth. Magnitudes in place of
+    powers keep held notes, which resemble themselves at any distance, from hiding it.
     """
     part = white[: _SPEED_PART_S * WORK_RATE_HZ]
     repeats = min(8, int(len(part) / PERIOD / (1 + _SPEED_LIMIT)))
     size = 1 << (2 * len(part)).bit_length()
     spectrum = np.fft.rfft(part, size)
-    alike = np.fft.irfft(np.square(np.abs(spectrum)), size * _OVERSAMPLING)
+    heard = np.abs(spectrum)
+    hertz = np.arange(len(heard)) * WORK_RATE_HZ / size
+    heard[(hertz < BAND_HZ[0]) | (hertz > BAND_HZ[1])] = 0
+    alike = np.fft.irfft(heard, size * _OVERSAMPLING)
     speeds = np.arange(1 - _SPEED_LIMIT, 1 + _SPEED_LIMIT, _SPEED_STEP)
     scores = np.zeros(len(speeds))
     for repeat in range(1, repeats + 1):
