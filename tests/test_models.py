@@ -22,13 +22,16 @@ from wenfang.models import MODELS
 VOCABULARY = 23
 FAMILIES = pytest.mark.parametrize("family", sorted(MODELS))
 CLASSIFIERS = {"text-classifier"}
-LANGUAGE_MODELS = pytest.mark.parametrize("family", sorted(set(MODELS) - CLASSIFIERS))
+ENCODERS = {"picture-encoder"}
+LANGUAGE_MODELS = pytest.mark.parametrize("family", sorted(set(MODELS) - CLASSIFIERS - ENCODERS))
 
 
 def tiny(family: str, **changes: Any) -> Any:
     """The family's smallest preset, over a small vocabulary."""
     presets = sys.modules[MODELS[family].__module__].PRESETS
-    return replace(presets["tiny"], vocabulary_size=VOCABULARY, **changes)
+    if family not in ENCODERS:
+        changes = {"vocabulary_size": VOCABULARY, **changes}
+    return replace(presets["tiny"], **changes)
 
 
 def awake(family: str, **changes: Any) -> Any:
@@ -45,8 +48,18 @@ def tokens(batch: int = 3, time: int = 11) -> Tensor:
     return torch.randint(VOCABULARY, (batch, time), generator=torch.Generator().manual_seed(2))
 
 
+def inputs(family: str, batch: int = 3, time: int = 11) -> Tensor:
+    """What a model of the family reads: pictures, or tokens."""
+    if family in ENCODERS:
+        draw = torch.Generator().manual_seed(2)
+        return torch.randn(batch, 3, 16, 16, generator=draw)
+    return tokens(batch, time)
+
+
 def loss_of(family: str, logits: Tensor, data: Tensor) -> Tensor:
-    """A loss that has something to teach: the next token, or a class for each row."""
+    """A loss that has something to teach: the next token, a class or an axis for each row."""
+    if family in ENCODERS:
+        return functional.cross_entropy(20 * logits, torch.arange(len(data)))
     if family in CLASSIFIERS:
         return functional.cross_entropy(logits, torch.arange(len(data)) % 2)
     return functional.cross_entropy(logits[:, :-1].flatten(0, 1), data[:, 1:].flatten())
@@ -76,10 +89,18 @@ def test_a_classifier_answers_once_for_each_row_and_ignores_padding(family: str)
     assert model(torch.zeros(1, 4, dtype=torch.int64)).isfinite().all()
 
 
+@pytest.mark.parametrize("family", sorted(ENCODERS))
+def test_an_encoder_gives_vectors_of_length_one(family: str) -> None:
+    vectors = awake(family)(inputs(family))
+    assert vectors.shape == (3, tiny(family).dimensions)
+    assert vectors.norm(dim=1).tolist() == pytest.approx([1] * 3)
+    assert awake(family)(torch.zeros(1, 3, 16, 16)).isfinite().all()
+
+
 @FAMILIES
 def test_the_gradient_reaches_every_parameter(family: str) -> None:
     model = awake(family)
-    loss = loss_of(family, model(tokens()), tokens())
+    loss = loss_of(family, model(inputs(family)), inputs(family))
     loss.backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -92,14 +113,14 @@ def test_a_saved_model_computes_the_same(family: str, tmp_path: Path) -> None:
     fill_bundle(tmp_path, to_dict(model.config), weights_to_store(model, torch.float32), None)
     loaded = MODELS[family](from_dict(MODELS[family].config_class, to_dict(model.config))).eval()
     load_weights(loaded, load_file(tmp_path / "model.safetensors"), tmp_path)
-    assert torch.equal(loaded(tokens()), model(tokens()))
+    assert torch.equal(loaded(inputs(family)), model(inputs(family)))
 
 
 @FAMILIES
 def test_a_row_does_not_see_its_neighbours(family: str) -> None:
     model = awake(family)
-    together = model(tokens())
-    alone = torch.cat([model(row[None]) for row in tokens()])
+    together = model(inputs(family))
+    alone = torch.cat([model(row[None]) for row in inputs(family)])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
@@ -142,7 +163,7 @@ def test_a_model_learns_two_sequences_by_heart(family: str) -> None:
     model = MODELS[family](tiny(family))
     model.initialise(torch.Generator().manual_seed(0))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    data = tokens(2, 9)
+    data = inputs(family, 2, 9)
     for _ in range(60):
         loss = loss_of(family, model(data), data)
         optimizer.zero_grad()

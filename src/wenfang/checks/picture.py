@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from wenfang.checks.check import Check, Evidence, Material, not_measured, unread
 from wenfang.data.comparison import PICTURES
-from wenfang.data.picture_index import Neighbour
+from wenfang.data.picture_index import Neighbour, PictureEncoder, VectorIndex, grey, is_flat
 
 VERSION = "1"
 # Bits of 64. The customary line: of 1,000 unrelated noise pictures with a natural spectrum none
@@ -17,6 +20,8 @@ NO_PICTURE = "there is no picture to judge"
 NO_PICTURES = "there are no known pictures to compare with; originality was not measured"
 FLAT = "the picture is of one colour; there is nothing to compare"
 NO_ENCODER = "no encoder of pictures was given; nearest neighbours were not measured"
+
+NEIGHBOUR_VERSION = "2"  # of `picture_neighbour`
 
 
 def picture_copy(material: Material) -> Check:
@@ -63,31 +68,74 @@ def _copied(nearest: Neighbour) -> Evidence:
     return Evidence(said, values)
 
 
-def picture_neighbour(material: Material) -> Check:
-    """The picture keeps the distance from the training pictures that new pictures keep.
+@dataclass(frozen=True, kw_only=True)
+class _Near:
+    """The nearest picture of one index, and the distance below which it is a near copy."""
 
-    The value is the cosine distance to the nearest one in the encoder's space; the threshold is
-    the index's own, a low quantile of that distance over held-out pictures. As good as the
-    encoder; not measured where none is given.
+    neighbour: Neighbour
+    line: float
+
+    @property
+    def margin(self) -> float:
+        return self.neighbour.distance - self.line
+
+
+def picture_neighbour(material: Material) -> Check:
+    """The picture keeps the distance from known pictures that new pictures keep.
+
+    Known are the training pictures and those of the user's folders. The value is the cosine
+    distance to the nearest one in the encoder's space; the threshold is that of the index, a low
+    quantile of the distance over held-out pictures. Finds what the perceptual hash misses: of
+    drawings cropped by a tenth, turned, recoloured or framed most (the card of the bundle
+    `picture-encoder` tells how many). Not measured where there is no encoder.
     """
-    name, index = "picture_neighbour", material.vectors
-    line = material.threshold(name, index.held_out) if index else material.thresholds.get(name)
+    name, given = "picture_neighbour", material.thresholds.get("picture_neighbour")
     if material.picture is None:
-        return not_measured(name, VERSION, line, NO_PICTURE)
-    if index is None or material.encoder is None or material.encoder.name != index.encoder:
-        return not_measured(name, VERSION, line, NO_ENCODER)
-    nearest = index.nearest(material.encoder.encode(material.picture))
-    distance = round(nearest.distance, 6)
-    near = distance < (index.held_out if line is None else line)
+        return not_measured(name, NEIGHBOUR_VERSION, given, NO_PICTURE)
+    if is_flat(grey(material.picture)):
+        return not_measured(name, NEIGHBOUR_VERSION, given, FLAT)
+    found = [
+        _Near(
+            neighbour=index.nearest(encoder.encode(material.picture)),
+            line=index.held_out if given is None else given,
+        )
+        for index, encoder in _known(material)
+    ]
+    if not found:
+        compared = material.compared is not None and len(material.compared.pictures) > 0
+        why = NO_ENCODER if material.vectors or compared else NO_PICTURES
+        return not_measured(name, NEIGHBOUR_VERSION, given, why)
+    nearest = min(found, key=lambda one: one.margin)
+    distance = round(nearest.neighbour.distance, 6)
+    near = distance < nearest.line
     evidence = Evidence(
         "it lies nearer to {name} than new pictures do ({distance:.3f})",
-        {"name": nearest.name, "distance": distance},
+        {"name": nearest.neighbour.name, "distance": distance},
     )
     return Check(
         name=name,
-        version=VERSION,
+        version=NEIGHBOUR_VERSION,
         value=distance,
-        threshold=line,
+        threshold=nearest.line,
         verdict="repair" if near else "pass",
         evidence=(evidence,) if near else (),
     )
+
+
+def _known(material: Material) -> Iterator[tuple[VectorIndex, PictureEncoder]]:
+    """Indexes to ask, each with the very encoder that made it; others are left out."""
+    compared = material.compared.vectors if material.compared else None
+    for index in (material.vectors, compared):
+        if index is not None and len(index):
+            encoder = _encoder_of(index, material.encoder)
+            if encoder is not None:
+                yield index, encoder
+
+
+def _encoder_of(index: VectorIndex, given: PictureEncoder | None) -> PictureEncoder | None:
+    from wenfang.data.picture_sight import shipped  # reads a bundle, so only where it is needed
+
+    if given is not None and given.name == index.encoder:
+        return given
+    own = shipped()
+    return own if own is not None and own.name == index.encoder else None

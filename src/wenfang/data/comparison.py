@@ -8,8 +8,8 @@ that unchanged folders are read but not indexed again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from wenfang.atomic import canonical_json, new_folder, sha256_bytes
 from wenfang.data.melody_index import MELODY_INDEX, Melody, MelodyIndex
-from wenfang.data.picture_index import PICTURE_INDEX, PictureIndex
+from wenfang.data.picture_index import PICTURE_INDEX, VECTOR_INDEX, PictureIndex, VectorIndex
 from wenfang.data.text_index import TEXT_INDEX, TextIndex
 from wenfang.errors import BundleError, DataError, MediaError
 from wenfang.media.image import decode_image
@@ -35,12 +35,25 @@ FORMAT = "1"  # of the cached indexes: raise it when any of them is built otherw
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Indexes of what a user's folders hold, and what in them could not be read."""
+    """Indexes of what a user's folders hold, and what in them could not be read.
+
+    find_vectors  makes or reads the index of vectors when it is first asked for
+    """
 
     texts: TextIndex
     pictures: PictureIndex
     melodies: MelodyIndex
     unread: tuple[str, ...] = ()
+    find_vectors: Callable[[], VectorIndex | None] = field(
+        default=lambda: None, repr=False, compare=False
+    )
+
+    @cached_property
+    def vectors(self) -> VectorIndex | None:
+        """Vectors of the pictures by the encoder in the package, made at the first use; None
+        without pictures or encoder.
+        """
+        return self.find_vectors() if len(self.pictures) else None
 
     def unread_of(self, endings: tuple[str, ...]) -> tuple[str, ...]:
         """Files with one of these endings that could not be read."""
@@ -97,15 +110,51 @@ def read_comparison(folders: Sequence[Path], cache: Path | None = None) -> Compa
             limit=LIMIT_FILES,
         )
     place = cache / f"compare-{_key(files)}" if cache else None
-    if place and place.is_dir():
+    made = _cached(place) if place else None
+    if made is None:
+        made = _build(files)
+        if place and not made.unread:
+            made.save(place)
+    kept = place / VECTOR_INDEX if place and not made.unread else None
+    return replace(made, find_vectors=lambda: _vectors(files, kept))
+
+
+def _cached(place: Path) -> Comparison | None:
+    """The indexes kept at `place`; None where there are none or they are damaged."""
+    try:
+        return Comparison.load(place) if place.is_dir() else None
+    except BundleError:
+        return None
+
+
+def _vectors(files: Sequence[_File], kept: Path | None) -> VectorIndex | None:
+    """Vectors of the pictures among `files`, kept at `kept` for the next time."""
+    from wenfang.data.picture_sight import shipped  # reads a bundle
+
+    encoder = shipped()
+    if encoder is None:
+        return None
+    if kept and kept.is_file():
         try:
-            return Comparison.load(place)
+            found = VectorIndex.load(kept)
+            if (found.encoder, found.held_out) == (encoder.name, encoder.held_out):
+                return found
         except BundleError:
             pass  # a damaged cache is made again
-    made = _build(files)
-    if place and not made.unread:
-        made.save(place)
+    made = VectorIndex.of(_pictures(files, []), encoder, encoder.held_out)
+    if kept:
+        made.save(kept)
     return made
+
+
+def _pictures(files: Iterable[_File], unread: list[str]) -> Iterator[tuple[str, Image.Image]]:
+    """Name and pixels of every picture; what is broken is named in `unread`."""
+    for file in files:
+        if file.ending in PICTURES:
+            try:
+                yield file.name, decode_image(file.read(), file.name)
+            except MediaError:
+                unread.append(file.name)
 
 
 def _files(folder: Path) -> Iterator[_File]:
@@ -145,14 +194,6 @@ def _build(files: Sequence[_File]) -> Comparison:
                 except MediaError:
                     unread.append(file.name)
 
-    def pictures() -> Iterator[tuple[str, Image.Image]]:
-        for file in files:
-            if file.ending in PICTURES:
-                try:
-                    yield file.name, decode_image(file.read(), file.name)
-                except MediaError:
-                    unread.append(file.name)
-
     def melodies() -> Iterator[tuple[str, Melody]]:
         for file in files:
             if file.ending in MELODIES:
@@ -163,7 +204,7 @@ def _build(files: Sequence[_File]) -> Comparison:
 
     return Comparison(
         texts=TextIndex.build(texts()),
-        pictures=PictureIndex.build(pictures()),
+        pictures=PictureIndex.build(_pictures(files, unread)),
         melodies=MelodyIndex.build(melodies()),
         unread=tuple(unread),
     )

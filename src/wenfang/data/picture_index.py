@@ -11,7 +11,7 @@ encoding and slight changes of light turn few bits. A query is hashed in its eig
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -192,15 +192,30 @@ class VectorIndex:
         quantile: float = 0.01,
     ) -> VectorIndex:
         """Index `pictures`; the distance is the `quantile` of those of `held_out` pictures."""
-        pairs = [(name, unit_vector(encoder.encode(image))) for name, image in pictures]
-        vectors = np.stack([vector for _, vector in pairs])
-        apart = [1 - float(np.max(vectors @ unit_vector(encoder.encode(one)))) for one in held_out]
+        made = cls.of(pictures, encoder, held_out=0.0)
+        apart = [made.nearest(encoder.encode(one)).distance for one in held_out]
+        return replace(made, held_out=float(np.quantile(apart, quantile)))
+
+    @classmethod
+    def of(
+        cls, pictures: Iterable[tuple[str, Image.Image]], encoder: PictureEncoder, held_out: float
+    ) -> VectorIndex:
+        """Index `pictures` but those of one colour; the distance is one that is known already."""
+        pairs = [
+            (name, unit_vector(encoder.encode(image)))
+            for name, image in pictures
+            if not is_flat(grey(image))
+        ]
+        vectors = np.stack([vector for _, vector in pairs]) if pairs else np.zeros((0, 1))
         return cls(
-            vectors=vectors,
+            vectors=vectors.astype(np.float32),
             names=tuple(name for name, _ in pairs),
             encoder=encoder.name,
-            held_out=float(np.quantile(apart, quantile)),
+            held_out=held_out,
         )
+
+    def __len__(self) -> int:
+        return len(self.names)
 
     def nearest(self, vector: Vector) -> Neighbour:
         """The picture of the least cosine distance (0 same direction, 2 opposite)."""

@@ -85,7 +85,8 @@ def shrunk(image: Image.Image, side_px: int) -> NDArray[np.uint8]:
     """(S, S, 3) of `image` upon white; its proportions are given up."""
     if min(image.size) > LARGE_PX:
         image = image.reduce(min(image.size) // (LARGE_PX // 2))
-    return np.asarray(upon_white(image).resize((side_px, side_px), Image.Resampling.BILINEAR))
+    small = upon_white(image).resize((side_px, side_px), Image.Resampling.BILINEAR)
+    return np.array(small)
 
 
 def _convolved(x: Floats, kernel: Floats, step: int = 1) -> Floats:
@@ -99,9 +100,13 @@ def _convolved(x: Floats, kernel: Floats, step: int = 1) -> Floats:
 
 
 @cache
-def shipped() -> PictureSight:
-    """The encoder in the package, read once."""
-    return read_sight(Path(str(resources.files("wenfang"))) / "bundles" / BUNDLE)
+def shipped() -> PictureSight | None:
+    """The encoder in the package, read once; None where the package carries none.
+
+    raises BundleError for one that is damaged
+    """
+    folder = Path(str(resources.files("wenfang"))) / "bundles" / BUNDLE
+    return read_sight(folder) if folder.is_dir() else None
 
 
 def read_sight(folder: Path) -> PictureSight:

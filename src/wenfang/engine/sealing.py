@@ -18,7 +18,7 @@ from wenfang.engine.keeping import label_settings, verify_files
 from wenfang.errors import CheckError, MediaError, NotFoundError, SealError, WenfangError
 from wenfang.language import t
 from wenfang.seal import FORMATS, Origin, Payload, Provenance, SealedFile, Sealer, emit
-from wenfang.seal.formats import Format, format_of, started_format
+from wenfang.seal.formats import Format, fits, format_of, started_format
 from wenfang.seal.inputs import CREDENTIAL, LABEL, owner_of, read_file
 from wenfang.seal.label import label_fault, parse_label
 from wenfang.store import Manifest, Store, home
@@ -185,9 +185,7 @@ def _format(path: Path, data: bytes) -> Format:
             path=path,
             suffixes=" ".join(one.suffixes[0] for one in FORMATS.values()),
         )
-    if named.starts is not None and named.starts(data):
-        return named
-    if started is not None or named.starts is not None:
+    if not fits(named, data):
         raise SealError(
             "{path}: the name says {named}, the content is {actual}; rename or repair it",
             path=path,

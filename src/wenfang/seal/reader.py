@@ -15,7 +15,7 @@ from wenfang.atomic import sha256_bytes
 from wenfang.language import keyed, t
 from wenfang.seal import statement as statements
 from wenfang.seal.credential import Credential, read_credential
-from wenfang.seal.formats import Format, format_of, started_format, without
+from wenfang.seal.formats import Format, fits, format_of, started_format, without
 from wenfang.seal.formats.contract import Trace, visible_layer
 from wenfang.seal.inputs import CREDENTIAL, LABEL, STATEMENT, Item, items
 from wenfang.seal.label import label_fault, parse_label, sidecar_json
@@ -95,10 +95,10 @@ def examine(item: Item, trust: Trust, strict: bool = False) -> Verdict:
 
 def _format(item: Item) -> tuple[Format | None, Format | None]:
     """What the content is, and what the name says it is."""
-    named, started = format_of(item.name), started_format(item.data)
-    if named is not None and named.starts is not None and named.starts(item.data):
+    named = format_of(item.name)
+    if named is not None and fits(named, item.data):
         return named, named
-    return started or named, named
+    return started_format(item.data) or named, named
 
 
 def _credential(item: Item, chosen: Format | None, trust: Trust) -> Credential:

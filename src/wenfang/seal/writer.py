@@ -24,6 +24,7 @@ from wenfang.atomic import TEMPORARY_PREFIX, canonical_json, disk_errors, sha256
 from wenfang.config import to_dict
 from wenfang.errors import SealError
 from wenfang.language import keyed
+from wenfang.media.text_marks import SHORTEST_TOKENS
 from wenfang.seal import statement as statements
 from wenfang.seal.credential import (
     Claim,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from wenfang.media.video import Film
 
 WORKPLACE = f"{TEMPORARY_PREFIX}seal-"
+TOO_SHORT = keyed("the text is too short for a watermark")
 POINTER_DIGITS = 12  # of the manifest's id, which an invisible watermark points to
 
 
@@ -248,8 +250,11 @@ def _mark(work: _Work, sealer: Sealer) -> _Marked:
     chosen, core, origin = work.chosen, work.core, work.provenance.origin
     marking = Marking(settings=sealer.label, pointer=core.id[:POINTER_DIGITS])
     drawn = chosen.draw(work.payload.drawable, marking)
-    if work.provenance.watermark is not None and drawn.inserted is not None:
-        drawn = replace(drawn, watermark=_text_mark(work.provenance.watermark, chosen, drawn))
+    made = work.provenance.watermark
+    if made is None and chosen.name in ("text", "markdown") and len(drawn.data) < SHORTEST_TOKENS:
+        made = {"none": TOO_SHORT}
+    if made is not None and drawn.inserted is not None:
+        drawn = replace(drawn, watermark=_text_mark(made, chosen, drawn))
     label = new_label(sealer.label, core.id, origin.label if origin else None)
     if chosen.write is not None:
         drawn = chosen.write(drawn, label)

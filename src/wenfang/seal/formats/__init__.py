@@ -42,6 +42,7 @@ __all__ = [
     "Insertion",
     "Marking",
     "Trace",
+    "fits",
     "format_of",
     "insert",
     "started_format",
@@ -61,6 +62,17 @@ def format_of(name: str) -> Format | None:
     """The format that a file's name stands for; None if nothing here knows its suffix."""
     suffix = PurePath(name).suffix.lower()
     return next((one for one in FORMATS.values() if suffix in one.suffixes), None)
+
+
+def fits(named: Format, data: bytes) -> bool:
+    """Whether content may be what its name says; what is text may begin like anything."""
+    if named.starts is not None:
+        return named.starts(data)
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return started_format(data) is None
+    return True
 
 
 def started_format(data: bytes) -> Format | None:
