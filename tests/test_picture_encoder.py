@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from wenfang.atomic import sha256_file
 from wenfang.checks import Material
@@ -26,10 +26,10 @@ from wenfang.data.batches import Share
 from wenfang.data.comparison import read_comparison
 from wenfang.data.drawings import Archive, drawing, glyph_of, group_of, prepare_drawings
 from wenfang.data.named import LUCIDE, NAMED, NamedFile
-from wenfang.data.picture_batches import Drawings, PictureBatches, scene, to_tensor
+from wenfang.data.picture_batches import Drawings, PictureBatches, scene
 from wenfang.data.picture_index import PictureIndex, VectorIndex
 from wenfang.data.picture_sight import PictureSight, read_sight, shrunk
-from wenfang.data.picture_views import encoded, hue_matrix, upon_white, view
+from wenfang.data.picture_views import encoded, hue_matrix, looks, upon_white, view
 from wenfang.data.request import Source
 from wenfang.device import noise
 from wenfang.errors import BundleError, DataError
@@ -40,7 +40,7 @@ from wenfang.objectives.contrastive import Contrastive, info_nce, nt_xent
 from wenfang.optim import OptimConfig
 from wenfang.recipes import RECIPES, Recipe
 from wenfang.recipes.build import build
-from wenfang.recipes.picture_suite import ATTACKS
+from wenfang.recipes.picture_suite import ATTACKS, repeats, vectors_of
 from wenfang.recipes.suite import evaluate
 from wenfang.recipes.train import TrainRequest, train
 from wenfang.trainer import TrainConfig
@@ -159,6 +159,24 @@ def test_an_epoch_shows_every_glyph_once(data: Path) -> None:
         assert len(set(chosen)) == rows
     with pytest.raises(DataError, match=r"lower train\.batch_size"):
         PictureBatches(drawings=drawings, batch_size=999, seed=0)._chosen(0, noise(0))
+
+
+def test_looks_are_small_and_the_first_is_the_picture_itself() -> None:
+    image = upon_white(sketch(2))
+    seen = looks(image)
+    assert np.array_equal(np.asarray(seen[0]), np.asarray(image))
+    assert {one.size for one in seen[1:4]} == {(80, 80), (92, 92), (116, 116)}
+    assert seen[1].getpixel((0, 0)) == (255, 255, 255)
+    assert max(max(one.size) for one in looks(Image.new("RGB", (3000, 900)))) <= 144 * 1.6
+    for size in ((1, 1), (5, 900), (900, 1)):
+        assert len(looks(Image.new("RGBA", size))) == len(seen) == 8
+
+
+def test_repeats_are_told_by_shape_whatever_colour_or_side() -> None:
+    known = [upon_white(sketch(number)) for number in range(20)]
+    same = [ImageOps.mirror(known[3]), known[4].rotate(90), known[5].resize((50, 50))]
+    assert repeats(same, known).all()
+    assert not repeats([upon_white(sketch(number)) for number in range(50, 60)], known).any()
 
 
 # Data -------------------------------------------------------------------------------------------
@@ -309,11 +327,10 @@ def test_the_numpy_encoder_computes_what_the_trained_one_does(bundle: Path) -> N
     sight, model = read_sight(bundle), load(bundle).model
     assert sight.name.startswith("picture-encoder@")
     assert sight.held_out == load(bundle).threshold
-    for number in range(6):
-        rows = to_tensor(shrunk(sketch(number), TINY.side_px)[None])
-        with torch.no_grad():
-            expected = model(rows)[0].numpy()
-        assert sight.encode(sketch(number)) == pytest.approx(expected, abs=1e-5)
+    sketches = [sketch(number) for number in range(6)]
+    for image, expected in zip(sketches, vectors_of(model, sketches), strict=True):
+        assert sight.encode(image) == pytest.approx(expected, abs=1e-5)
+        assert sight.encode(ImageOps.mirror(image)) == pytest.approx(expected, abs=2e-2)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])

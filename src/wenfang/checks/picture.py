@@ -96,7 +96,7 @@ def picture_neighbour(material: Material) -> Check:
         return not_measured(name, NEIGHBOUR_VERSION, given, FLAT)
     found = [
         _Near(
-            neighbour=index.nearest(encoder.encode(material.picture)),
+            neighbour=index.nearest_to(material.picture, encoder),
             line=index.held_out if given is None else given,
         )
         for index, encoder in _known(material)

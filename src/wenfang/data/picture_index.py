@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wenfang.data.index_file import damaged, read_index, write_index
+from wenfang.data.picture_views import looks
 
 PICTURES, VECTORS = "picture_index", "vector_index"
 PICTURE_INDEX = "pictures.safetensors"  # its name in a bundle, as of any folder of indexes
@@ -88,7 +89,7 @@ def picture_hash(values: Grey) -> np.uint64:
     return np.uint64(np.bitwise_or.reduce(bits << np.arange(BITS, dtype=np.uint64)))
 
 
-def _positions(values: Grey) -> list[tuple[int, bool, Grey]]:
+def positions(values: Grey) -> list[tuple[int, bool, Grey]]:
     """(degrees, mirrored, values) of the eight positions of a picture."""
     return [
         (90 * quarter, mirrored, np.rot90(values[:, ::-1] if mirrored else values, quarter))
@@ -131,11 +132,11 @@ class PictureIndex:
         values = grey(image)
         if is_flat(values) or not self.names:
             return None
-        positions = _positions(values)
-        queries = np.array([picture_hash(turned) for _, _, turned in positions], np.uint64)
+        seen = positions(values)
+        queries = np.array([picture_hash(turned) for _, _, turned in seen], np.uint64)
         apart = np.bitwise_count(self.hashes[None, :] ^ queries[:, None])  # (8, N)
         position, place = np.unravel_index(int(np.argmin(apart)), apart.shape)
-        degrees, mirrored, _ = positions[int(position)]
+        degrees, mirrored, _ = seen[int(position)]
         bits = float(apart[position, place])
         return Neighbour(bits, self.names[int(place)], degrees, mirrored)
 
@@ -193,7 +194,7 @@ class VectorIndex:
     ) -> VectorIndex:
         """Index `pictures`; the distance is the `quantile` of those of `held_out` pictures."""
         made = cls.of(pictures, encoder, held_out=0.0)
-        apart = [made.nearest(encoder.encode(one)).distance for one in held_out]
+        apart = [made.nearest_to(one, encoder).distance for one in held_out]
         return replace(made, held_out=float(np.quantile(apart, quantile)))
 
     @classmethod
@@ -222,6 +223,10 @@ class VectorIndex:
         likeness = self.vectors @ unit_vector(vector)
         place = int(np.argmax(likeness))
         return Neighbour(max(1 - float(likeness[place]), 0.0), self.names[place])
+
+    def nearest_to(self, image: Image.Image, encoder: PictureEncoder) -> Neighbour:
+        """The picture that is nearest to `image` as it is, or widened, cut or turned a little."""
+        return min(self.nearest(encoder.encode(one)) for one in looks(image))
 
     def save(self, path: Path) -> None:
         """Write one .safetensors file, atomically."""

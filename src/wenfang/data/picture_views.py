@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 Pixels = NDArray[np.uint8]
 Colours = NDArray[np.float32]
@@ -57,6 +57,46 @@ def view(image: Image.Image, stream: np.random.Generator, side_px: int = 64) -> 
     if stream.random() < ENCODED:
         seen = encoded(seen, int(stream.integers(40, 91)))
     return np.asarray(seen)
+
+
+# Of the side: what a crop of 5, 11 or 19 % at each edge took away, and frames of so much.
+PADDED, CUT, LEANED_DEGREES = (0.06, 0.14, 0.3), (0.05, 0.1), (10.0, -10.0)
+LOOKED_AT_PX = 144  # longer side of what is looked at
+
+
+def looks(image: Image.Image) -> list[Image.Image]:
+    """`image` as it is, and with what a copyist may have done undone: eight RGB pictures.
+
+    Wider by a margin of the colour of its edge, without its edges, turned a little to both sides.
+    A copy is near if any of them is.
+    """
+    seen = upon_white(halved(image, LOOKED_AT_PX))
+    seen.thumbnail((LOOKED_AT_PX, LOOKED_AT_PX), Image.Resampling.BILINEAR)
+    ground = _edge_colour(seen)
+    wide, high = seen.size
+    made = [seen]
+    for share in PADDED:
+        margin = (max(1, round(wide * share)), max(1, round(high * share)))
+        made.append(ImageOps.expand(seen, margin, ground))
+    for share in CUT:
+        x, y = int(wide * share), int(high * share)
+        made.append(seen.crop((x, y, wide - x, high - y)))
+    for degrees in LEANED_DEGREES:
+        made.append(seen.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=ground))
+    return made
+
+
+def halved(image: Image.Image, least_px: int) -> Image.Image:
+    """`image` divided by a whole number so that its short side keeps `least_px` or more."""
+    times = min(image.size) // least_px
+    return image.reduce(times) if times > 1 and image.mode != "P" else image
+
+
+def _edge_colour(image: Image.Image) -> tuple[int, int, int]:
+    values = np.asarray(image)
+    edge = np.concatenate((values[0], values[-1], values[:, 0], values[:, -1]))
+    red, green, blue = (int(level) for level in np.median(edge, axis=0))
+    return red, green, blue
 
 
 def encoded(image: Image.Image, quality: int) -> Image.Image:
