@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from wenfang.knowledge.verse import Form
-from wenfang.language import t
+from wenfang.language import keyed, t
 from wenfang.metrics.text import CopyIndex
 
 if TYPE_CHECKING:
@@ -126,4 +126,4 @@ def unread(compared: Comparison | None, endings: tuple[str, ...]) -> tuple[Evide
     return (Evidence(said, {"count": len(names), "name": names[0]}),) if names else ()
 
 
-NO_TEXT = "there is no text to judge"
+NO_TEXT = keyed("there is no text to judge")

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from wenfang.checks.check import NO_TEXT, Check, Evidence, Material, not_measured
 from wenfang.data.privacy import find
+from wenfang.language import keyed
 
 VERSION = "1"
 ALLOWED = 0
@@ -20,15 +21,15 @@ INVISIBLE = {"Cf", "Mn"}
 
 # One sentence for each of data.privacy.KINDS.
 SENTENCES = {
-    "email": "line {line} holds an e-mail address",
-    "chinese_identity": "line {line} holds a Chinese identity number",
-    "iban": "line {line} holds a bank account's number (IBAN)",
-    "card": "line {line} holds a payment card's number",
-    "social_security": "line {line} holds a US social security number",
-    "passport": "line {line} holds a passport's number",
-    "number_plate": "line {line} holds a car's number plate",
-    "phone": "line {line} holds a telephone number",
-    "ip_address": "line {line} holds an IP address",
+    "email": keyed("line {line} holds an e-mail address"),
+    "chinese_identity": keyed("line {line} holds a Chinese identity number"),
+    "iban": keyed("line {line} holds a bank account's number (IBAN)"),
+    "card": keyed("line {line} holds a payment card's number"),
+    "social_security": keyed("line {line} holds a US social security number"),
+    "passport": keyed("line {line} holds a passport's number"),
+    "number_plate": keyed("line {line} holds a car's number plate"),
+    "phone": keyed("line {line} holds a telephone number"),
+    "ip_address": keyed("line {line} holds an IP address"),
 }
 
 

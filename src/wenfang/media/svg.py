@@ -13,6 +13,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from wenfang.errors import MediaError
+from wenfang.language import keyed
 
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -237,10 +238,10 @@ def read_svg(data: bytes, name: str = "the SVG") -> Drawing:
     raises MediaError if it is none, is broken, too large or deep, or declares entities
     """
     faults = {
-        "encoding": "{name} is not written in UTF-8; save it as UTF-8",
-        "entities": "{name} declares entities of its own; save it without a document type",
-        "depth": "{name} is too deep or has too many elements; make it simpler",
-        "root": "{name} is not an SVG; export it again",
+        "encoding": keyed("{name} is not written in UTF-8; save it as UTF-8"),
+        "entities": keyed("{name} declares entities of its own; save it without a document type"),
+        "depth": keyed("{name} is too deep or has too many elements; make it simpler"),
+        "root": keyed("{name} is not an SVG; export it again"),
     }
     if len(data) > LIMIT_BYTES:
         raise MediaError(

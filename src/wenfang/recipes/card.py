@@ -43,11 +43,11 @@ LIMITS = {
         "",
         "- It learnt from emoji, icons and scenes strewn with them, at 64 x 64 pixels. Photographs "
         "were not at hand: the false alarms and finds above are those of drawings and such scenes.",
-        "- A picture is looked at in eight ways (as it is, wider, cut, turned by 10 degrees) and the "
-        "nearest counts; that is what is measured above. What was cut away by more than a tenth "
-        "at each edge is mostly missed.",
-        "- The threshold leaves 1 % of unrelated validation drawings below it. Drawings that repeat "
-        "a known one but for colour, mirroring or right angles (rewind and fast-forward) are not "
+        "- A picture is looked at in eight ways (as it is, wider, cut, turned by 10 degrees); the "
+        "nearest counts, and so it is measured above. If more than a tenth was cut away at each "
+        "edge it is mostly missed.",
+        "- The threshold leaves 1 % of unrelated validation drawings below it. Drawings that are a "
+        "known one but for colour, mirroring or right angles (rewind and fast-forward) are not "
         "unrelated, and are counted apart; these are found as copies.",
         "- It is set for some 2,000 known pictures; the more are known, the nearer the nearest one "
         "comes and the more false alarms there are. Drawings of one series lie close together.",

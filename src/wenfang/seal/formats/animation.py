@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from wenfang.errors import MediaError
+from wenfang.language import keyed
 from wenfang.seal.formats.contract import Drawn, Marking
 from wenfang.seal.formats.raster import label_encoded, measure_shown
 from wenfang.seal.layers import Layer
@@ -111,7 +112,7 @@ def label_animation(
         return decode_animation(data, kind, ends=True).frames
 
     _, visible = label_frames(animation.frames, marking.settings.words, shown=shown)
-    none = {"none": "an animation holds no watermark"}
+    none = {"none": keyed("an animation holds no watermark")}
     return Drawn(data=data, inserted=None, visible=visible, watermark=none)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wenfang.errors import MediaError
-from wenfang.language import t
+from wenfang.language import keyed, t
 from wenfang.media.video import Film, Kind, first_frames, first_sound
 from wenfang.seal.formats.contract import Drawn, Marking, Trace, visible_layer
 from wenfang.seal.layers import Layer
@@ -43,10 +43,15 @@ def _with_marked_sound(
     from wenfang.seal.formats.sounding import mark_samples
 
     if not isinstance(content, Film):
-        return content, {"none": "the sound of a film made elsewhere is left as it is, and its "
-                                 "pictures carry no watermark yet"}  # fmt: skip
+        reason = keyed(
+            "the sound of a film made elsewhere is left as it is, and its pictures carry no "
+            "watermark yet"
+        )
+        return content, {"none": reason}
     if content.sound is None:
-        return content, {"none": "pictures of a film carry no watermark yet, and it has no sound"}
+        return content, {
+            "none": keyed("pictures of a film carry no watermark yet, and it has no sound")
+        }
     sound, watermark = mark_samples(content.sound, marking)
     return replace(content, sound=sound), watermark
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wenfang.errors import MediaError, SealError
-from wenfang.language import t
+from wenfang.language import keyed, t
 from wenfang.seal.formats.animation import (
     MAX_FRAMES,
     Animation,
@@ -116,7 +116,7 @@ def _draw(content: bytes | Image.Image, marking: Marking) -> Drawn:
         animation = Animation(frames=[content.copy()])
     source = animation.frames
     drawn = label_animation(animation, marking, "GIF", lambda one: _encode(one, source))
-    return replace(drawn, watermark={"none": "a palette of 256 colours holds no watermark"})
+    return replace(drawn, watermark={"none": keyed("a palette of 256 colours holds no watermark")})
 
 
 def _encode(animation: Animation, source: list[Image.Image]) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wenfang.errors import MediaError
-from wenfang.language import t
+from wenfang.language import keyed, t
 from wenfang.seal.formats.contract import Drawn, Marking, Trace, visible_layer
 from wenfang.seal.layers import Layer
 
@@ -60,7 +60,7 @@ def label_encoded(
 def mark_pixels(image: Image.Image, marking: Marking) -> tuple[Image.Image, Mapping[str, object]]:
     """The picture with its watermark, or as it was and why it has none."""
     if not marking.settings.watermark:
-        return image, {"none": "watermarks are switched off in label.json"}
+        return image, {"none": keyed("watermarks are switched off in label.json")}
     from wenfang.seal.watermark import picture as watermark
 
     reason = watermark.worth_marking(image)

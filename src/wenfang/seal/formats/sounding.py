@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wenfang.errors import MediaError
-from wenfang.language import t
+from wenfang.language import keyed, t
 from wenfang.media.audio import (
     Part,
     Samples,
@@ -86,7 +86,7 @@ def label_samples(sound: Sound, marking: Marking) -> Labelled:
 def mark_samples(sound: Sound, marking: Marking) -> tuple[Sound, Mapping[str, object]]:
     """The sound with its watermark, or as it was and why it has none."""
     if not marking.settings.watermark:
-        return sound, {"none": "watermarks are switched off in label.json"}
+        return sound, {"none": keyed("watermarks are switched off in label.json")}
     from wenfang.seal.watermark import sound as watermark
 
     reason = watermark.worth_marking(sound.samples, sound.sample_rate_hz)

@@ -14,7 +14,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from wenfang.errors import MediaError, SealError
-from wenfang.language import t
+from wenfang.language import keyed, t
 from wenfang.seal.formats.contract import (
     Drawn,
     Format,
@@ -107,7 +107,7 @@ def _draw(content: object, marking: Marking) -> Drawn:
         data=drawn.data,
         inserted=drawn.inserted,
         visible=facts,
-        watermark={"none": "a drawing of lines and areas holds no watermark"},
+        watermark={"none": keyed("a drawing of lines and areas holds no watermark")},
     )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from wenfang.language import keyed
 from wenfang.seal.watermark.geometry import Pose, poses, straightened
 from wenfang.seal.watermark.pattern import TILE_PX, Match, chance, offset, read, tile
 
@@ -214,10 +215,10 @@ def worth_marking(image: Image.Image) -> str | None:
     hides one for little, the plain areas of a poster or an icon do not.
     """
     if min(image.size) < SMALLEST_PX:
-        return "the picture is too small for a watermark"
+        return keyed("the picture is too small for a watermark")
     sample = _sample(image.convert("RGB"))
     if _png_bytes(embed(sample, "0" * 12)) > GROWTH * _png_bytes(sample):
-        return "a watermark would make these flat graphics a much larger file"
+        return keyed("a watermark would make these flat graphics a much larger file")
     return None
 
 

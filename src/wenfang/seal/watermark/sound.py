@@ -20,6 +20,7 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
+from wenfang.language import keyed
 from wenfang.seal.watermark.codes import CODED_BITS, POINTER_BITS, decode, encode
 from wenfang.seal.watermark.sound_signal import (
     BAND_HZ,
@@ -104,17 +105,17 @@ def _pattern(key: bytes) -> _Pattern:
 def worth_marking(samples: Samples, sample_rate_hz: int) -> str | None:
     """Why this sound would carry no mark worth reading (a message template); None if it would."""
     if not _RATES_HZ[0] <= sample_rate_hz <= _RATES_HZ[1]:
-        return "the sample rate is outside 8 to 192 kHz"
+        return keyed("the sample rate is outside 8 to 192 kHz")
     if len(samples) < MINIMUM_S * sample_rate_hz:
-        return "sound shorter than 3 s holds no watermark"
+        return keyed("sound shorter than 3 s holds no watermark")
     if not np.isfinite(samples).all():
-        return "the sound holds values that are no numbers"
+        return keyed("the sound holds values that are no numbers")
     if float(np.abs(samples).max(initial=0)) < 2e-3:
-        return "the sound is nearly silent"
+        return keyed("the sound is nearly silent")
     part = _loudest(samples, _TRIED_S * sample_rate_hz)
     tried = detect(embed(part, sample_rate_hz, _TRIED), sample_rate_hz, search=False)
     if tried.pointer != _TRIED or tried.score < WORTH_SCORE:
-        return "the sound leaves too little room to hide a watermark that can be read again"
+        return keyed("the sound leaves too little room to hide a watermark that can be read again")
     return None
 
 
