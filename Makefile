@@ -30,11 +30,16 @@ check: setup  ## style, types, floors, documentation
 test: setup  ## all tests; those that need the research data skip unless WENFANG_DATA is set
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS)
 
-bench: setup  ## speed beside transformers; with WENFANG_DATA also the rhyme checker
+bench: setup  ## speed, cost of the seal, kills, fuzz; with WENFANG_DATA rates of checks and watermarks too
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/seal_cost.py
+	$(BIN)/python benchmarks/kill.py
+	$(BIN)/python benchmarks/fuzz.py
 	@if [ -n "$$WENFANG_DATA" ]; then \
-	  $(BIN)/python benchmarks/rhyme_checker.py --data "$$WENFANG_DATA"; \
-	else echo "rhyme_checker.py skipped: set WENFANG_DATA to the root of the research data"; fi
+	  $(BIN)/python benchmarks/rhyme_checker.py --data "$$WENFANG_DATA" && \
+	  $(BIN)/python benchmarks/checks.py && \
+	  $(BIN)/python benchmarks/watermark.py --data "$$WENFANG_DATA"; \
+	else echo "the rest skipped: set WENFANG_DATA to the root of the research data"; fi
 
 docs: setup  ## the documentation, into site/
 	$(BIN)/python tools/reference.py

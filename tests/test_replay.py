@@ -141,6 +141,20 @@ def test_what_was_made_elsewhere_cannot_be_replayed(call: Call) -> None:
     assert "Another 3" in again.json["files"][0]["finding"]
 
 
+def test_a_model_that_is_not_here_is_named_and_can_be_pointed_to(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(home / "bundles" / "verse", tmp_path / "mine")
+    assert call("generate", tmp_path / "mine", "春江", "-o", "poem.txt").code == 0
+    shutil.rmtree(home / "bundles")
+    statement = json.loads(Path("poem.txt.wenfang.json").read_text("utf-8"))
+    assert str(tmp_path) not in json.dumps(statement)
+    away = call("replay", "poem.txt", "--model", tmp_path / "nowhere", "--json")
+    assert away.code == 3
+    assert away.json["files"][0]["outcome"] == "environment differs"
+    assert call("replay", "poem.txt", "--model", tmp_path / "mine").code == 0
+
+
 def test_bad_targets_are_one_clear_line(call: Call, piece: Path) -> None:
     assert call("replay", "nothing-of-that-name").code == 16
     Path("plain.txt").write_text("no seal")

@@ -33,7 +33,7 @@ def find_bundle(name: str) -> Path:
     raise NotFoundError(
         "there is no model {name}; did you mean {close}? There are: {names}",
         name=name,
-        close=nearest(name, names) or "-",
+        close=nearest(name, names) or next(iter(names), "verse"),
         names=", ".join(names) or "-",
     )
 

@@ -85,9 +85,11 @@ def picture_neighbour(material: Material) -> Check:
 
     Known are the training pictures and those of the user's folders. The value is the cosine
     distance to the nearest one in the encoder's space; the threshold is that of the index, a low
-    quantile of the distance over held-out pictures. Finds what the perceptual hash misses: of
-    drawings cropped by a tenth, turned, recoloured or framed most (the card of the bundle
-    `picture-encoder` tells how many). Not measured where there is no encoder.
+    quantile of the distance over held-out pictures. Finds what the perceptual hash misses: 66 % of
+    drawings cropped by a tenth at each edge (the hash 4 %), 97 % of those turned by 15 degrees
+    (4 %) or framed and labelled (none), but 5 % of those cropped by a fifth (none); 1.7 % of new
+    drawings are taken for copies (the card of the bundle `picture-encoder`). Not measured where
+    there is no encoder.
     """
     name, given = "picture_neighbour", material.thresholds.get("picture_neighbour")
     if material.picture is None:

@@ -108,16 +108,19 @@ def replay(
             help=t("One sample at a time on one thread, or in batches as create draws."),
         ),
     ] = True,
+    model: Annotated[
+        str | None, typer.Option(help=t("The model's folder, where its name is not known here."))
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Make a file again from its manifest and compare: exit 0 the same, 1 different, 3 unknown."""
     from wenfang.cli.make import step_names
+    from wenfang.engine.replaying import ReplayRequest
     from wenfang.engine.replaying import replay as replay_pieces
 
     with Bar(quiet=as_json) as bar:
         found = replay_pieces(
-            target,
-            reference=reference,
+            ReplayRequest(target=target, reference=reference, model=model),
             on_event=lambda event: bar.update(
                 step_names().get(event.step, event.step), event.done, event.of
             ),

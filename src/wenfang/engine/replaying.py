@@ -90,23 +90,34 @@ class _Remade:
     bundle: str
 
 
-def replay(
-    target: str, *, reference: bool = True, on_event: OnEvent = lambda event: None
-) -> list[Replayed]:
+@dataclass(frozen=True, kw_only=True)
+class ReplayRequest:
+    """What `replay` makes again.
+
+    target     a published file, a folder of them, or a piece or asset of the store
+    reference  one sample at a time on one thread
+    model      the folder of the model, where its name alone does not find it
+    """
+
+    target: str
+    reference: bool = True
+    model: str | None = None
+
+
+def replay(request: ReplayRequest, on_event: OnEvent = lambda event: None) -> list[Replayed]:
     """Make a file, all files of a folder, or a piece of the store again.
 
-    reference  one sample at a time on one thread
     raises NotFoundError or SealError where there is nothing to replay
     """
     set_threads(DRAWING_THREADS)
     with Store.open() as store:
         found: dict[bytes, list[_Target | Replayed]] = {}
-        for one in _targets(target, store):
+        for one in _targets(request.target, store):
             asked = one.manifest.facts.get("request") if isinstance(one, _Target) else None
             found.setdefault(canonical_json(asked), []).append(one)
         replayed: list[Replayed] = []
         for group in found.values():
-            replayed += _replay_group(group, store, reference, on_event)
+            replayed += _replay_group(group, store, request, on_event)
     return replayed
 
 
@@ -140,7 +151,7 @@ def _of_file(path: Path, store: Store) -> _Target | Replayed:
 
 
 def _replay_group(
-    group: list[_Target | Replayed], store: Store, reference: bool, on_event: OnEvent
+    group: list[_Target | Replayed], store: Store, request: ReplayRequest, on_event: OnEvent
 ) -> list[Replayed]:
     """Replays of all files that one request made."""
     done = [one for one in group if isinstance(one, Replayed)]
@@ -150,7 +161,12 @@ def _replay_group(
     asked = targets[0].manifest.facts.get("request")
     if not isinstance(asked, Mapping):
         return [*done, *(_untold(one) for one in targets)]
-    remade = _remake(asked, targets[0], reference, on_event)
+    try:
+        remade = _remake(asked, targets[0], request, on_event)
+    except NotFoundError as error:
+        why = t("{error}; or name the model's folder with --model", error=error)
+        lost: Outcome = "environment differs"
+        return [*done, *(Replayed(path=one.path, outcome=lost, finding=why) for one in targets)]
     return [*done, *(_compare(one, remade, store) for one in targets)]
 
 
@@ -164,12 +180,13 @@ def _untold(target: _Target) -> Replayed:
 
 
 def _remake(
-    asked: Mapping[str, Any], target: _Target, reference: bool, on_event: OnEvent
+    asked: Mapping[str, Any], target: _Target, request: ReplayRequest, on_event: OnEvent
 ) -> _Remade:
     with tempfile.TemporaryDirectory(prefix="wenfang-") as folder, _speaking(asked.get("language")):
         if "brief" in asked:
-            return _remake_piece(asked, target, Path(folder), reference, on_event)
-        model = load_model(str(asked["model"]), reference=reference)
+            how = request if request.model else replace(request, model=asked.get("model"))
+            return _remake_piece(asked, target, Path(folder), how, on_event)
+        model = load_model(request.model or str(asked["model"]), reference=request.reference)
         seeds = (int(asked["seed"]),)
         made = model.draw(str(asked["prompt"]), seeds, asked["settings"])[0]
         payload = payload_of(made.text, target.manifest.media_type)
@@ -178,7 +195,7 @@ def _remake(
 
 
 def _remake_piece(
-    asked: Mapping[str, Any], target: _Target, folder: Path, reference: bool, on_event: OnEvent
+    asked: Mapping[str, Any], target: _Target, folder: Path, how: ReplayRequest, on_event: OnEvent
 ) -> _Remade:
     scenario, brief = read_brief(asked["brief"], "request")
     # A report tells of its files' watermarks, so they are made again too.
@@ -189,8 +206,8 @@ def _remake_piece(
             sealer=Sealer.at(folder / "home", label),
             output=folder / "piece",
             fresh=True,
-            reference=reference,
-            model=asked.get("model"),
+            reference=how.reference,
+            model=how.model,
             judge=Judge.recalled(asked.get("judge")),
             on_event=on_event,
         )
