@@ -59,8 +59,10 @@ def run(folder: Path, pieces: int, processes: int, seed: int) -> dict[str, objec
     draw, kills = random.Random(seed), 0
     shares = [list(range(start, pieces, processes)) for start in range(processes)]
     started = time.monotonic()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kill"])
+    # A fork starts at once, with the samples made; what is killed shall be sealing, not importing.
+    context = multiprocessing.get_context("fork")
+    for kind in KINDS:
+        sample(kind)
     workers = [_start(context, home, output, share) for share in shares]
     while any(worker.is_alive() for worker in workers) or not _finished(output, pieces):
         time.sleep(draw.uniform(0.05, 0.6))

@@ -117,7 +117,7 @@ def card(rng: np.random.Generator, size: Size, _: Material) -> Image.Image:
     """The verse card's paper, drawn as the product draws it, with a line of verse on it."""
     sheet = paper.Sheet(width_px=size[0], height_px=size[1], seed=int(rng.integers(2**31)))
     ground = (paper.xuan, paper.letter, paper.dusk)[int(rng.integers(3))](sheet)
-    image = paper.finished(ground)
+    image = paper.finished(ground + paper.grain(sheet)[..., None])
     verse = "春江潮水連海平"
     face = font(max(16, size[0] / 12), verse, style="serif")
     ImageDraw.Draw(image).text((size[0] / 8, size[1] / 3), verse, fill=(40, 34, 30), font=face)

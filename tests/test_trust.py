@@ -169,3 +169,21 @@ def test_the_verdict_follows_its_published_schema(call: Call, home: Path, tmp_pa
     found["files"][0]["outcome"] = "fine"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(found, schema)
+
+
+def test_a_certificate_of_an_unknown_kind_of_key_is_damage_and_no_crash(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    import base64
+
+    path = publish(home, tmp_path / "a.txt")
+    beside = path.with_name("a.txt.wenfang.json")
+    document = json.loads(beside.read_text("utf-8"))
+    pem = document["statement"]["certificate"].splitlines()
+    der = base64.b64decode("".join(pem[1:-1]))
+    # Ed25519 is 1.3.101.112; no such key is known as 1.3.101.104.
+    other = base64.encodebytes(der.replace(b"\x2b\x65\x70", b"\x2b\x65\x68")).decode().strip()
+    document["statement"]["certificate"] = "\n".join([pem[0], other, pem[-1], ""])
+    text = json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True)
+    beside.write_text(text + "\n", "utf-8")
+    assert call("verify", path).code == 1

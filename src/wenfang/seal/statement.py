@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from wenfang.atomic import canonical_json, sha256_bytes, sha256_file
@@ -29,6 +29,8 @@ from wenfang.seal.layers import Layer, Status
 from wenfang.seal.trust import Trust
 
 FORMAT = "wenfang-seal/1"
+# What cryptography raises for a certificate or signature that is none, or of an unknown kind.
+_BROKEN = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 MAX_STATEMENT_BYTES = 16 << 20
 
 # A statement's fields, for readers of the file (values are JSON):
@@ -74,7 +76,7 @@ def read(content: bytes | None, trust: Trust) -> Reading:
         return _found("unknown", t("the signed manifest is not beside the file"))
     try:
         document = _parse(content)
-    except (ValueError, RecursionError, KeyError, TypeError, InvalidSignature) as error:
+    except (*_BROKEN, RecursionError, KeyError) as error:
         finding = t("the signed manifest is damaged or was edited ({what})", what=_cause(error))
         return _found("tampered", finding)
     if document["format"] != FORMAT:
@@ -135,7 +137,7 @@ def _issued(signer: x509.Certificate, root: bytes) -> bool:
     for issuer in x509.load_pem_x509_certificates(root):
         try:
             signer.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature):
+        except _BROKEN:
             continue
         return signer_usage(signer)
     return False

@@ -236,5 +236,5 @@ def _sample(image: Image.Image, patches: int = 4, patch_px: int = 64) -> Image.I
 
 def _png_bytes(image: Image.Image) -> int:
     file = io.BytesIO()
-    image.save(file, "PNG")
+    image.save(file, "PNG", compress_level=4)
     return file.tell()
