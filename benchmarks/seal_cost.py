@@ -55,20 +55,31 @@ def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def music(seconds: float, rate: int) -> Any:
+    """Chords that change every half second over soft noise, (N, 2) float32."""
+    draw = np.random.default_rng(4)
+    parts = []
+    for number in range(int(2 * seconds)):
+        part = tone(0.5, rate) * (0.7 + 0.3 * ((number % 4) == 0))
+        parts.append(np.roll(part, number * 37, axis=0) + draw.normal(0, 0.01, part.shape))
+    return np.concatenate(parts).astype(np.float32)
+
+
 def contents() -> dict[str, tuple[str, Any, Callable[[], bytes]]]:
     """Name -> (suffix, what is sealed, one encoding of it without any label)."""
     photo = Image.fromarray(scene(1250, 800))
     poster = Image.new("RGB", (1250, 800), (236, 230, 214))
     poster.paste((160, 40, 30), (100, 100, 500, 500))
-    sound = Sound(samples=tone(SECONDS), sample_rate_hz=44_100)
-    frames = [np.ascontiguousarray(np.roll(scene(640, 360), 3 * n, axis=1)) for n in range(96)]
+    sound = Sound(samples=music(SECONDS, 44_100), sample_rate_hz=44_100)
+    still = scene(640, 360)
+    frames = [np.ascontiguousarray(np.roll(still, 3 * n, axis=1)) for n in range(24 * 12)]
     film = Film(frames=frames, fps=Fraction(24), sound=Sound(
-        samples=tone(4.0, 48_000), sample_rate_hz=48_000))  # fmt: skip
+        samples=music(12.0, 48_000), sample_rate_hz=48_000))  # fmt: skip
     found: dict[str, tuple[str, Any, Callable[[], bytes]]] = {
         "png, 1 MP, textured": ("png", encode_png(photo), lambda: encode_png(photo)),
         "png, 1 MP, flat": ("png", encode_png(poster), lambda: encode_png(poster)),
         "jpg, 1 MP": ("jpg", photo, lambda: _saved(photo, "JPEG", quality=92, subsampling=0)),
-        "webp, 1 MP": ("webp", photo, lambda: _saved(photo, "WEBP", quality=90)),
+        "webp, 1 MP": ("webp", photo, lambda: _saved(photo, "WEBP", quality=92, method=4)),
     }
     for suffix in ("wav", "flac", "mp3", "ogg", "opus", "m4a"):
         kind = media_type(suffix)
@@ -77,7 +88,7 @@ def contents() -> dict[str, tuple[str, Any, Callable[[], bytes]]]:
             sound,
             lambda kind=kind: encode_sound(sound, kind),  # type: ignore[misc]
         )
-    found["mp4, 640x360, 4 s"] = ("mp4", film, lambda: encode(film, "mp4", lambda shot: shot))
+    found["mp4, 640x360, 12 s"] = ("mp4", film, lambda: encode(film, "mp4"))
     for suffix in ("txt", "html", "svg", "pdf", "docx", "pptx", "mid", "json", "zip"):
         data = sample(suffix)
         found[f"{suffix}, small"] = (suffix, data, lambda data=data: data)  # type: ignore[misc]

@@ -43,8 +43,8 @@ def test_a_clock_set_back_makes_a_manifest_undecided_and_not_tampered(
 
     class Past(datetime.datetime):
         @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return datetime.datetime(2001, 1, 1, tzinfo=tz)
+        def now(cls, tz: datetime.tzinfo | None = None) -> Past:
+            return cls(2001, 1, 1, tzinfo=tz)
 
     monkeypatch.setattr("wenfang.seal.statement.datetime.datetime", Past)
     found = verify([path], own_roots(tmp_path / "home"))[0]

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from wenfang.data.units import units
 from wenfang.errors import DataError
 from wenfang.metrics import text as metrics
 
@@ -25,13 +26,13 @@ class Index:
 
 
 def test_chinese_counts_by_character_and_english_by_word() -> None:
-    assert metrics.units(CHINESE) == list("春眠不覺曉處處聞啼鳥")
-    assert metrics.units("The poet's well-worn ink, 3 jars.") == [
+    assert units(CHINESE) == list("春眠不覺曉處處聞啼鳥")
+    assert units("The poet's well-worn ink, 3 jars.") == [
         "the", "poet's", "well-worn", "ink", "3", "jars",
     ]  # fmt: skip
-    assert metrics.units("用AI寫詩 v2") == ["用", "ai", "寫", "詩", "v2"]
-    assert metrics.units("𠀀〇かな") == ["𠀀", "〇", "か", "な"]
-    assert metrics.units("，。 —— \n") == []
+    assert units("用AI寫詩 v2") == ["用", "ai", "寫", "詩", "v2"]
+    assert units("𠀀〇かな") == ["𠀀", "〇", "か", "な"]
+    assert units("，。 —— \n") == []
 
 
 def test_one_bit_a_byte_is_ln_two_nats_a_byte() -> None:
@@ -84,10 +85,8 @@ def test_self_bleu_equals_the_value_worked_out_by_hand() -> None:
 def test_self_bleu_clips_by_the_others_and_never_by_the_sample_itself() -> None:
     # "a a a a": two other samples hold "a" at most once, so one of four 1-grams matches.
     samples = ["a a a a", "a x y z", "a u v w"]
-    own = [metrics.grams(metrics.units(samples[0]), n) for n in (1, 2, 3, 4)]
-    counted = [
-        [metrics.grams(metrics.units(sample), n) for sample in samples] for n in (1, 2, 3, 4)
-    ]
+    own = [metrics.grams(units(samples[0]), n) for n in (1, 2, 3, 4)]
+    counted = [[metrics.grams(units(sample), n) for sample in samples] for n in (1, 2, 3, 4)]
     others = [metrics._two_largest(order) for order in counted]
     expected = (1 / 4 * 0.1 / 3 * 0.1 / 2 * 0.1 / 1) ** 0.25
     assert metrics._bleu(own, others, 0, 4) == pytest.approx(expected)

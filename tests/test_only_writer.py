@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ print("WATCHED " + json.dumps({"code": code, "writes": writes, "offences": offen
 """
 
 
-def watched(home: Path, *arguments: str) -> dict[str, object]:
+def watched(home: Path, *arguments: str) -> dict[str, Any]:
     """Run `wenfang ARGUMENTS`; writes of the seal's writer, and those of anybody else."""
     private = home.parent / "temporary"
     private.mkdir(exist_ok=True)
@@ -79,7 +80,7 @@ def watched(home: Path, *arguments: str) -> dict[str, object]:
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("WATCHED ")]
     assert lines, done.stderr
-    found: dict[str, object] = json.loads(lines[0].removeprefix("WATCHED "))
+    found: dict[str, Any] = json.loads(lines[0].removeprefix("WATCHED "))
     return found
 
 

@@ -40,8 +40,9 @@ def test_the_shipped_recipes_keep_to_their_budgets() -> None:
 
     sizes = {"verse": (7000, 8_000_000), "shakespeare-cpu": (65, 804_096)}
     for name, (vocabulary, most) in sizes.items():
-        config = replace(RECIPES[name]().model, vocabulary_size=vocabulary)
-        assert isinstance(config, gpt.Config)
+        shape = RECIPES[name]().model
+        assert isinstance(shape, gpt.Config)
+        config = replace(shape, vocabulary_size=vocabulary)
         with torch.device("meta"):
             model = gpt.GPT(config)
         assert sum(parameter.numel() for parameter in model.parameters()) <= most

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Call
+from wenfang.device import environment
 from wenfang.engine import replaying
 from wenfang.store import Store
 
@@ -95,7 +96,7 @@ def test_another_thread_count_is_an_environment_that_differs_not_tampering(
 
 def changed(monkeypatch: pytest.MonkeyPatch, **facts: object) -> None:
     """An environment that reports other facts; a piece made before has the true ones."""
-    true = replaying.environment
+    true = environment
     monkeypatch.setattr(replaying, "environment", lambda: {**true(), **facts})
 
 

@@ -37,7 +37,7 @@ from wenfang.seal import label as labels
 from wenfang.seal.formats import without
 from wenfang.seal.formats.html import visible_lines as html_lines
 from wenfang.seal.formats.markdown import visible_lines as markdown_lines
-from wenfang.seal.formats.png import xmp_labels
+from wenfang.seal.formats.xmp import xmp_labels
 from wenfang.store.manifest import Manifest
 
 TEXTS = {"text/plain": "a.txt", "text/markdown": "a.md", "text/html": "a.html"}

@@ -33,8 +33,9 @@ from wenfang.seal.rhythm import WINDOW_S, find_rhythm, recorded_tone, with_rhyth
 EXACT_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 FLOATS = ("FLOAT", "DOUBLE")
 MOST_BITS_PER_S = 512_000
-# As much as a watermark is looked for in.
-TRACED = Part(seconds=40.0, most_frames=8_640_000)
+# As much as a watermark is looked for in. A file that is as it was sealed shows its mark in some
+# seconds; the second part is for those that begin quietly.
+TRACED = (Part(seconds=16.0, most_frames=8_640_000), Part(seconds=40.0, most_frames=8_640_000))
 SEARCHED = Part(seconds=120.0, most_frames=8_640_000)
 
 Believable = Callable[[bytes], bool]
@@ -154,13 +155,16 @@ def trace_samples(data: bytes, search: bool, believable: Believable | None = Non
     """The watermark in a sound's bytes; nothing for bytes that are no sound."""
     if believable is not None and not believable(data):
         return Trace(pointer=None, p_value=1.0)
-    try:
-        sound = decode_sound(data, part=SEARCHED if search else TRACED)
-    except MediaError:
-        return Trace(pointer=None, p_value=1.0)
     from wenfang.seal.watermark import sound as watermark
 
-    found = watermark.detect(sound.samples, sound.sample_rate_hz, search=search)
+    for part in (SEARCHED,) if search else TRACED:
+        try:
+            sound = decode_sound(data, part=part)
+        except MediaError:
+            return Trace(pointer=None, p_value=1.0)
+        found = watermark.detect(sound.samples, sound.sample_rate_hz, search=search)
+        if found.pointer is not None:
+            break
     facts = {"score": round(found.score, 2)}
     if found.pointer is not None:
         facts |= {"offset_s": round(found.offset_s, 4), "speed": round(found.speed, 5)}
