@@ -45,6 +45,19 @@ def test_create_and_verify(brief: Callable[..., Path]) -> None:
         wf.create(brief(), "out", fresch=True)
 
 
+def test_seal_and_replay(brief: Callable[..., Path]) -> None:
+    wf.create(brief(), "out")
+    assert {one.outcome for one in wf.replay("out")} == {"identical"}
+    Path("given").mkdir()
+    Path("given/note.md").write_text("# Note\n")
+    (done,) = wf.seal_files("given/note.md", made_with="Another", output=Path("sealed"))
+    assert done.file is not None
+    assert wf.verify("sealed")[0].outcome == "good"
+    assert wf.verify("sealed", strict=True)[0].outcome == "cannot tell"
+    with pytest.raises(ConfigError, match="did you mean policy"):
+        wf.seal_files("given/note.md", made_with="Another", polcy=None)
+
+
 def test_train_a_recipe(call: Call) -> None:
     Path("words.txt").write_text("\n".join(f"spring {n} river {n * 7919}" for n in range(600)))
     settings = ("--set", "reading.unit=line", "--set", "duplicates.near=false")

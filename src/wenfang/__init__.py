@@ -4,6 +4,8 @@
     wf.load("verse").generate("春江花月夜", seed=7).text
     wf.create("brief.json", "out")
     wf.verify("out")
+    wf.seal_files("poster.jpg", made_with="Another Studio")
+    wf.replay("out")
 
 Names are loaded when they are first asked for, so that importing the package costs nothing.
 """
@@ -18,9 +20,11 @@ from wenfang.version import __version__
 if TYPE_CHECKING:
     from wenfang.engine.creating import Made
     from wenfang.engine.generating import Model
+    from wenfang.engine.replaying import Replayed
+    from wenfang.engine.sealing import Sealed
     from wenfang.seal import Verdict
 
-__all__ = ["__version__", "create", "load", "train", "verify"]
+__all__ = ["__version__", "create", "load", "replay", "seal_files", "train", "verify"]
 
 
 def load(name: str) -> Model:
@@ -42,11 +46,34 @@ def create(briefs: Path | str, output: Path | str, **options: object) -> list[Ma
     return create(request)
 
 
-def verify(*paths: Path | str) -> list[Verdict]:
-    """The verdict on every file, folder and zip."""
+def verify(*paths: Path | str, strict: bool = False) -> list[Verdict]:
+    """The verdict on every file, folder and zip; `strict` is a publisher's gate."""
     from wenfang.engine.keeping import verify_files
 
-    return verify_files([Path(path) for path in paths])
+    return verify_files([Path(path) for path in paths], strict=strict)
+
+
+def seal_files(*files: Path | str, made_with: str, **options: object) -> list[Sealed]:
+    """Label, check and sign what the program `made_with` made (`wenfang.seal` is the package).
+
+    options are the fields of `wenfang.engine.sealing.SealRequest`
+    """
+    from wenfang.config import from_dict
+    from wenfang.engine.sealing import SealRequest, seal
+
+    paths = [Path(one) for one in files]
+    return seal(from_dict(SealRequest, {"files": paths, "made_with": made_with, **options}))
+
+
+def replay(target: Path | str, **options: object) -> list[Replayed]:
+    """Make a published file, a folder of them, or a piece of the store again, and compare.
+
+    options are the fields of `wenfang.engine.replaying.ReplayRequest`
+    """
+    from wenfang.config import from_dict
+    from wenfang.engine.replaying import ReplayRequest, replay
+
+    return replay(from_dict(ReplayRequest, {"target": str(target), **options}))
 
 
 def train(recipe: str, run: Path | str, **options: object) -> Path:
