@@ -131,3 +131,19 @@ def test_a_polyglot_loses_what_was_hidden_behind_the_picture(call: Call) -> None
     assert done.code == 0
     assert not zipfile.is_zipfile("sealed/a.png")
     assert call("verify", "sealed/a.png").code == 0
+
+
+def test_a_time_stamp_authority_is_not_asked_where_the_network_is_forbidden(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("given").mkdir()
+    Path("given/a.txt").write_text("Words.\n")
+    home.joinpath("label.json").write_text('{"timestamp_url": "http://localhost:9/tsa"}')
+    monkeypatch.setenv("WENFANG_OFFLINE", "1")
+    refused = call("seal", "given/a.txt", "--made-with", "X", "-o", "sealed")
+    assert refused.code == 22
+    assert "WENFANG_OFFLINE" in refused.error
+    monkeypatch.delenv("WENFANG_OFFLINE")
+    # An authority that does not answer publishes nothing.
+    assert call("seal", "given/a.txt", "--made-with", "X", "-o", "sealed").code == 22
+    assert not list(Path("sealed").glob("*"))
