@@ -98,6 +98,21 @@ def test_a_flipped_picture_of_a_folder_is_known(call: Call, home: Path) -> None:
     assert "old.png" in refused.error
 
 
+def test_a_flipped_drawing_of_a_folder_is_known(call: Call, home: Path) -> None:
+    from wenfang.media.svg import read_svg
+    from wenfang.media.svg_view import render, view_of
+
+    drawing = read_svg(sample("svg"))
+    Path("archive").mkdir()
+    render(drawing, view_of(drawing), (0, 0, 400, 300), 1.0).save("archive/old.png")
+    Path("given").mkdir()
+    flipped = sample("svg").replace(b'cx="120"', b'cx="280"')
+    Path("given/new.svg").write_bytes(flipped)
+    refused = call("seal", "given/new.svg", "--made-with", "X", "-o", "b", "--against", "archive")
+    assert refused.code == 21, refused
+    assert "old.png" in refused.error
+
+
 @pytest.mark.parametrize(
     ("content", "code", "said"),
     [
