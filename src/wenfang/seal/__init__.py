@@ -4,9 +4,10 @@ from wenfang.seal.formats import FORMATS
 from wenfang.seal.identity import Identity, own_roots
 from wenfang.seal.label import LabelSettings
 from wenfang.seal.layers import EXIT_CODES, LAYERS, Answer, Layer, Verdict, worst
+from wenfang.seal.payload import Origin, Payload, Provenance
 from wenfang.seal.reader import verify
 from wenfang.seal.statement import sealed_id
-from wenfang.seal.writer import Origin, Payload, Provenance, SealedFile, Sealer, emit
+from wenfang.seal.writer import SealedFile, Sealer, emit
 
 __all__ = [
     "EXIT_CODES",
