@@ -102,3 +102,12 @@ def test_resizing_averages_and_does_not_pick_pixels() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"gone\.png"):
         read_image(tmp_path / "gone.png")
+
+
+def test_a_side_beyond_every_format_is_refused_before_it_is_decoded() -> None:
+    from wenfang.media.image import LIMIT_SIDE_PX
+
+    buffer = io.BytesIO()
+    Image.new("L", (LIMIT_SIDE_PX + 1, 1)).save(buffer, "PNG")
+    with pytest.raises(MediaError, match="limit"):
+        decode_image(buffer.getvalue())

@@ -18,6 +18,7 @@ from wenfang.errors import MediaError
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 LIMIT_BYTES = 128 * 1024 * 1024
 LIMIT_PIXELS = 64_000_000
+LIMIT_SIDE_PX = 65_535  # a longer one costs memory by itself, and no JPEG or GIF has it
 WEB_WIDTH_PX = 620
 
 
@@ -59,7 +60,7 @@ def decode_image(
 
 def _check_pixels(image: Image.Image, name: str, limit_pixels: int) -> None:
     width, height = image.size
-    if width * height > limit_pixels:
+    if width * height > limit_pixels or max(width, height) > LIMIT_SIDE_PX:
         raise MediaError(
             "{name} has {width} x {height} pixels, the limit is {limit}; make it smaller",
             name=name, width=width, height=height, limit=limit_pixels,

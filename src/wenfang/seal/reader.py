@@ -228,7 +228,9 @@ def _traced(trace: Trace, recorded: object) -> Layer:
     finding = t("a watermark points to manifest {pointer}", pointer=trace.pointer)
     if recorded is None:
         return _layer("watermark", "unknown", finding, **facts)
-    if trace.pointer != recorded:
+    others = trace.facts.get("others")
+    # A picture that was sealed before may show its earlier, stronger mark first.
+    if trace.pointer != recorded and not (isinstance(others, list | tuple) and recorded in others):
         finding = t("the watermark points to another manifest, {pointer}", pointer=trace.pointer)
         return _layer("watermark", "tampered", finding, **facts)
     return _layer("watermark", "good", finding, **facts)
