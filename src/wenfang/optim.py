@@ -22,15 +22,21 @@ from wenfang.errors import ConfigError
 # Quintic whose iteration drives all singular values towards 1, fast rather than exactly.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
+# Names of parameters that look like matrices while each row is a vector of its own.
+TABLES = ("embed", "shared", "lm_head", "relative_attention_bias")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig:
-    """How parameters are updated. lr is AdamW's, matrix_lr Muon's for hidden matrices."""
+    """How parameters are updated. lr is AdamW's, matrix_lr Muon's for hidden matrices.
+
+    table_lr  AdamW's for embeddings and heads; 0: as lr
+    """
 
     kind: Literal["adamw", "muon"] = "muon"
     lr: float = 3e-3
     matrix_lr: float = 0.02
+    table_lr: float = 0.0
     momentum: float = 0.95
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.0
@@ -130,10 +136,19 @@ def build(named: Iterable[tuple[str, nn.Parameter]], config: OptimConfig) -> lis
         optimizers.append(Muon(matrices, config.matrix_lr, config.momentum))
     if rest:
         # Gains of normalisation and embeddings must not be pulled towards zero.
-        groups = [
+        tables = {id(p) for name, p in parameters.items() if _is_table(name)}
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
             {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
         ]
+        if config.table_lr:
+            plain = [p for p in groups[0]["params"] if id(p) not in tables]
+            fast = [p for p in groups[0]["params"] if id(p) in tables]
+            own = {"weight_decay": config.weight_decay}
+            groups[:1] = [
+                {"params": plain, **own},
+                {"params": fast, **own, "lr": config.table_lr},
+            ]
         groups = [group for group in groups if group["params"]]
         optimizers.append(AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-10))
     for optimizer in optimizers:
@@ -143,8 +158,8 @@ def build(named: Iterable[tuple[str, nn.Parameter]], config: OptimConfig) -> lis
 
 
 def _is_table(name: str) -> bool:
-    """Embeddings and heads look like matrices, but each row is a vector of its own."""
-    return "embed" in name or "lm_head" in name
+    """Whether a parameter is a table of vectors and not a map."""
+    return any(part in name for part in TABLES)
 
 
 def set_rate(optimizers: Iterable[Optimizer], factor: float) -> None:

@@ -101,5 +101,29 @@ class LabelledLayout:
         return int(found)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairLayout:
+    """A prompt and its completion, each closed by <eos>; either may be any text."""
+
+    specials: tuple[str, ...] = ()
+
+    def texts(self, record: Mapping[str, Any]) -> list[str]:
+        """What the tokenizer learns its vocabulary from."""
+        return [record["prompt"], record["completion"]]
+
+    def source(self, prompt: str, tokenizer: Tokenizer) -> list[int]:
+        """What the encoder reads."""
+        return [*tokenizer.encode(prompt), tokenizer.id(END)]
+
+    def target(self, completion: str, tokenizer: Tokenizer) -> list[int]:
+        """What the decoder writes."""
+        return [*tokenizer.encode(completion), tokenizer.id(END)]
+
+    def pair(self, record: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+        """A record as source and target."""
+        source = self.source(record["prompt"], tokenizer)
+        return source, self.target(record["completion"], tokenizer)
+
+
 VERSE, LABELLED = VerseLayout(), LabelledLayout()
 LAYOUTS: dict[str, VerseLayout | LabelledLayout] = {"verse": VERSE, "labelled": LABELLED}

@@ -24,6 +24,7 @@ from wenfang.data.lineage import (
     source_manifest,
 )
 from wenfang.data.lines import SourceFile
+from wenfang.data.parallel import caption_files, prepare_captions
 from wenfang.data.prepare import prepare
 from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, request_for
 from wenfang.data.shards import ShardWriter
@@ -220,6 +221,15 @@ def make_drawings(
     return prepare_drawings(named.name, archives, output)
 
 
+def make_captions(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """Captions in English and German, lower-cased, in the official parts."""
+    files = (named, *named.further)
+    hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
+    return prepare_captions(named.name, named.source(path), hashes, output)
+
+
 EMOJI = "noto_emoji72"
 LUCIDE = NamedSource(
     name="lucide_icons",
@@ -232,6 +242,30 @@ LUCIDE = NamedSource(
         sha256="c9bffbc0d00f6c974c05b437ad864373618d861b76261acfc7a854d759c7a1c5",
     ),
     make=make_drawings,
+)
+CAPTIONS = NamedSource(
+    name="multi30k",
+    origin="github.com/multi30k/dataset, data/task1/raw at "
+    "a3d2e0d26b56f3846f66a952536ffed4e401d05a",
+    licence="LicenseRef-Multi30k-non-commercial-research",
+    notice="Multi30K (Elliott et al. 2016), captions from Flickr30k with German translations, for "
+    "non-commercial research and education only.",
+    file=NamedFile(name="train.en.gz", sha256=""),
+    make=make_captions,
+)
+CAPTION_HASHES = dict(
+    zip(
+        caption_files(),
+        (
+            "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+            "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+            "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+            "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
+            "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
+            "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
+        ),
+        strict=True,
+    )
 )
 NAMED: dict[str, NamedSource] = {
     "chinese_poetry": NamedSource(
@@ -275,6 +309,19 @@ NAMED: dict[str, NamedSource] = {
         ),
         make=make_drawings,
         further=(LUCIDE,),
+    ),
+    "multi30k_en_de": replace(
+        CAPTIONS,
+        name="multi30k_en_de",
+        file=NamedFile(
+            name="multi30k/train.en.gz",
+            sha256=CAPTION_HASHES["train.en.gz"],
+        ),
+        further=tuple(
+            replace(CAPTIONS, file=NamedFile(name=name, sha256=sha256))
+            for name, sha256 in CAPTION_HASHES.items()
+            if name != "train.en.gz"
+        ),
     ),
     "tinyshakespeare": NamedSource(
         name="tinyshakespeare",

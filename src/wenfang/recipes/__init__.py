@@ -6,12 +6,14 @@ from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.safety import safety
 from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
+from wenfang.recipes.translation import multi30k
 from wenfang.recipes.verse import verse
 
 RECIPES = {
     "verse": verse,
     "shakespeare-cpu": shakespeare_cpu,
     "safety-zh": safety,
+    "multi30k": multi30k,
     "picture-encoder": picture_encoder,
     "tiny": tiny,
 }

@@ -34,6 +34,7 @@ from wenfang.objectives import Objective
 from wenfang.objectives.classification import Classification
 from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
+from wenfang.recipes.learn_pairs import PAIR_LAYOUTS, learn_pairs
 from wenfang.recipes.picture_suite import read_drawings
 from wenfang.recipes.recipe import Recipe
 from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
@@ -119,7 +120,7 @@ def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
         texts = (record["text"] for record in dataset.records("train"))
         specials: tuple[str, ...] = ()
     else:
-        layout = LAYOUTS[recipe.data.layout]
+        layout: Any = LAYOUTS.get(recipe.data.layout) or PAIR_LAYOUTS[recipe.data.layout]
         texts = (text for record in dataset.records("train") for text in layout.texts(record))
         specials = layout.specials
     if config.kind == "bytes":
@@ -275,4 +276,5 @@ LEARNING: dict[str, Callable[[Recipe, Dataset, Tokenizer], Learning]] = {
     "stream": _stream,
     "verse": _conditioned,
     "labelled": _labelled,
+    **dict.fromkeys(PAIR_LAYOUTS, learn_pairs),
 }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wenfang.knowledge.verse import FORMS
-from wenfang.models import gpt, picture_encoder, text_classifier
-from wenfang.recipes.recipe import Recipe
+from wenfang.models import gpt, picture_encoder, seq2seq, text_classifier
+from wenfang.recipes.recipe import AnyModel, Recipe
 from wenfang.store import Manifest
 
 GENERATOR_LIMITS = (
@@ -110,11 +110,16 @@ def render_card(content: CardContent) -> str:
     return "\n".join(lines)
 
 
-def _shape(model: gpt.Config | text_classifier.Config | picture_encoder.Config) -> str:
+def _shape(model: AnyModel) -> str:
     if isinstance(model, gpt.Config):
         return (
             f"{model.layers} layers of width {model.width}, context {model.context}, "
             f"vocabulary {model.vocabulary_size:,}"
+        )
+    if isinstance(model, seq2seq.Config):
+        return (
+            f"{model.encoder_layers} encoder and {model.decoder_layers} decoder layers of width "
+            f"{model.width}, context {model.context}, vocabulary {model.vocabulary_size:,}"
         )
     if isinstance(model, picture_encoder.Config):
         return (

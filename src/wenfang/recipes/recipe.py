@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from wenfang import config
 from wenfang.errors import ConfigError
-from wenfang.models import MODELS, gpt, picture_encoder, text_classifier
+from wenfang.models import MODELS, gpt, picture_encoder, seq2seq, text_classifier
 from wenfang.optim import OptimConfig
 from wenfang.trainer import TrainConfig
 
@@ -40,6 +40,19 @@ class TokenizerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """How a method is set; what a layout does not use stays at its default.
+
+    label_smoothing  of pairs: share of the target spread over the vocabulary
+    """
+
+    label_smoothing: float = 0.0
+
+
+AnyModel: TypeAlias = gpt.Config | text_classifier.Config | picture_encoder.Config | seq2seq.Config
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A complete run: data, tokenizer, model, optimizer, length. `family` decides what model is.
 
@@ -51,7 +64,8 @@ class Recipe:
     data: DataConfig
     tokenizer: TokenizerConfig = TokenizerConfig()
     family: str = "gpt"
-    model: gpt.Config | text_classifier.Config | picture_encoder.Config = gpt.Config()
+    model: AnyModel = gpt.Config()
+    objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
     threads: int = 2

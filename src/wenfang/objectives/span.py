@@ -1,0 +1,63 @@
+"""Span corruption: runs of tokens are cut out of a text, and the decoder writes them back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wenfang.device import NoiseStream
+from wenfang.errors import ConfigError
+
+SENTINELS = 32
+SENTINEL_NAMES = tuple(f"<extra_id_{index}>" for index in range(SENTINELS))
+
+
+def span_mask(length: int, share: float, mean_span: float, stream: NoiseStream) -> np.ndarray:
+    """Which of `length` tokens are cut out (T5, Raffel et al. 2020, section 3.1.4).
+
+    share, mean_span  about share * length tokens in runs of mean_span on average; a text of two
+                      tokens or more loses one at least, keeps one at least, and begins kept
+    returns           (length,) bool
+    """
+    if length < 2:
+        return np.zeros(length, dtype=bool)
+    cut = min(max(round(length * share), 1), length - 1)
+    spans = min(max(round(cut / mean_span), 1), cut, length - cut, SENTINELS)
+    kept_runs, cut_runs = (_partition(total, spans, stream) for total in (length - cut, cut))
+    runs = np.stack((kept_runs, cut_runs), axis=1).ravel()
+    return np.repeat(np.arange(2 * spans) % 2 == 1, runs)
+
+
+def _partition(total: int, parts: int, stream: NoiseStream) -> np.ndarray:
+    """`total` cut into so many positive numbers, every way equally likely."""
+    borders = np.sort(stream.choice(total - 1, parts - 1, replace=False)) + 1
+    return np.diff(np.concatenate(([0], borders, [total])))
+
+
+def corrupt(
+    ids: np.ndarray, mask: np.ndarray, sentinels: np.ndarray, end: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Source and target of a text whose `mask`ed runs are cut out.
+
+    ids, mask  (T,); sentinels  (SENTINELS,) ids that stand for the runs, in order
+    returns    source: the text with a sentinel for each run, then `end`; target: each sentinel
+               with what it stands for, then `end`
+    raises     ConfigError where there are more runs than sentinels
+    """
+    starts = mask & ~np.concatenate(([False], mask[:-1]))
+    count = int(starts.sum())
+    if count > len(sentinels):
+        raise ConfigError(
+            "{count} spans need more than the {most} sentinel tokens; lower the share",
+            count=count,
+            most=len(sentinels),
+        )
+    named = ids.copy()
+    named[starts] = sentinels[:count]
+    source = np.append(named[~mask | starts], end)
+    runs = np.split(ids, np.flatnonzero(starts))[1:]
+    inside = np.split(mask, np.flatnonzero(starts))[1:]
+    pieces = [
+        np.concatenate(([sentinel], run[: int(np.argmin(np.append(own, False)))]))
+        for sentinel, run, own in zip(sentinels, runs, inside, strict=False)
+    ]
+    return source, np.append(np.concatenate([*pieces, []]).astype(ids.dtype), end)
