@@ -23,6 +23,7 @@ VOCABULARY = 23
 FAMILIES = pytest.mark.parametrize("family", sorted(MODELS))
 CLASSIFIERS = {"text-classifier"}
 ENCODERS = {"picture-encoder"}
+PAIRED = {"seq2seq"}  # they read a source and a target; here both are the same tokens
 LANGUAGE_MODELS = pytest.mark.parametrize("family", sorted(set(MODELS) - CLASSIFIERS - ENCODERS))
 
 
@@ -56,6 +57,12 @@ def inputs(family: str, batch: int = 3, time: int = 11) -> Tensor:
     return tokens(batch, time)
 
 
+def answer(family: str, model: Any, data: Tensor) -> Tensor:
+    """What a model of the family makes of `inputs`."""
+    found: Tensor = model(data, None, data) if family in PAIRED else model(data)
+    return found
+
+
 def loss_of(family: str, logits: Tensor, data: Tensor) -> Tensor:
     """A loss that has something to teach: the next token, a class or an axis for each row."""
     if family in ENCODERS:
@@ -75,7 +82,7 @@ def one_thread() -> Iterator[None]:
 
 @LANGUAGE_MODELS
 def test_logits_have_the_shape_of_tokens_and_vocabulary(family: str) -> None:
-    logits = awake(family)(tokens())
+    logits = answer(family, awake(family), tokens())
     assert logits.shape == (3, 11, VOCABULARY)
     assert logits.dtype == torch.float32
 
@@ -100,7 +107,7 @@ def test_an_encoder_gives_vectors_of_length_one(family: str) -> None:
 @FAMILIES
 def test_the_gradient_reaches_every_parameter(family: str) -> None:
     model = awake(family)
-    loss = loss_of(family, model(inputs(family)), inputs(family))
+    loss = loss_of(family, answer(family, model, inputs(family)), inputs(family))
     loss.backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -113,14 +120,15 @@ def test_a_saved_model_computes_the_same(family: str, tmp_path: Path) -> None:
     fill_bundle(tmp_path, to_dict(model.config), weights_to_store(model, torch.float32), None)
     loaded = MODELS[family](from_dict(MODELS[family].config_class, to_dict(model.config))).eval()
     load_weights(loaded, load_file(tmp_path / "model.safetensors"), tmp_path)
-    assert torch.equal(loaded(inputs(family)), model(inputs(family)))
+    data = inputs(family)
+    assert torch.equal(answer(family, loaded, data), answer(family, model, data))
 
 
 @FAMILIES
 def test_a_row_does_not_see_its_neighbours(family: str) -> None:
     model = awake(family)
-    together = model(inputs(family))
-    alone = torch.cat([model(row[None]) for row in inputs(family)])
+    together = answer(family, model, inputs(family))
+    alone = torch.cat([answer(family, model, row[None]) for row in inputs(family)])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
@@ -129,7 +137,10 @@ def test_no_position_sees_a_later_one(family: str) -> None:
     model = awake(family)
     other = tokens().clone()
     other[:, 6:] = (other[:, 6:] + 1) % VOCABULARY
-    before, after = model(tokens()), model(other)
+    source = tokens() if family in PAIRED else None
+    before, after = (
+        model(source, None, rows) if family in PAIRED else model(rows) for rows in (tokens(), other)
+    )
     assert torch.equal(before[:, :6], after[:, :6])
     assert (before[:, 6:] - after[:, 6:]).abs().amax(-1).min() > 1e-4
 
@@ -138,7 +149,8 @@ def test_no_position_sees_a_later_one(family: str) -> None:
 def test_the_first_loss_of_an_untied_head_is_that_of_a_uniform_guess(family: str) -> None:
     model = MODELS[family](tiny(family, tied_head=False))
     model.initialise(torch.Generator().manual_seed(0))
-    loss = functional.cross_entropy(model(tokens()).flatten(0, 1), tokens().flatten())
+    logits = answer(family, model, tokens())
+    loss = functional.cross_entropy(logits.flatten(0, 1), tokens().flatten())
     assert loss.item() == pytest.approx(math.log(VOCABULARY), abs=1e-6)
 
 
@@ -165,7 +177,7 @@ def test_a_model_learns_two_sequences_by_heart(family: str) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     data = inputs(family, 2, 9)
     for _ in range(60):
-        loss = loss_of(family, model(data), data)
+        loss = loss_of(family, answer(family, model, data), data)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from wenfang.checks.check import Check, Evidence, Material, Outcome, not_measured
+from wenfang.checks.facts import facts
 from wenfang.checks.form import form
 from wenfang.checks.gate import Decision, Report, Verdict, gate
 from wenfang.checks.melody import melody_copy
@@ -46,6 +47,7 @@ CHECKS: dict[str, Callable[[Material], Check]] = {
     "picture_copy": picture_copy,
     "picture_neighbour": picture_neighbour,
     "melody_copy": melody_copy,
+    "facts": facts,
     "batch_sameness": batch_sameness,
     "repeated_text": repeated_text,
     "rights": rights,
@@ -121,6 +123,7 @@ __all__ = [
     "Use",
     "Verdict",
     "copied_lines",
+    "facts",
     "fold",
     "form",
     "gate",

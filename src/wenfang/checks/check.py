@@ -39,6 +39,7 @@ class Material:
     text      lines apart by line ends, without title and signature; verse in traditional
               characters, as its rules and its training material are
     form      a verse form, such as `verse.FORMS[5]`; None where the draft is no verse
+    facts     what it must tell, by slot (`checks.facts.SLOTS`); empty where it tells none
     picture   its pixels
     melody    its notes, such as `media.midi.notes` gives
     siblings  the other texts of its batch; `earlier` texts of pieces made before
@@ -58,6 +59,7 @@ class Material:
 
     text: str = ""
     form: Form | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
     picture: Image.Image | None = None
     melody: tuple[Note, ...] | None = None
     siblings: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from wenfang.data.lineage import (
     source_manifest,
 )
 from wenfang.data.lines import SourceFile
-from wenfang.data.parallel import caption_files, prepare_captions
+from wenfang.data.parallel import caption_files, prepare_captions, prepare_short_sentences
 from wenfang.data.prepare import prepare
 from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, request_for
 from wenfang.data.shards import ShardWriter
@@ -230,6 +230,14 @@ def make_captions(
     return prepare_captions(named.name, named.source(path), hashes, output)
 
 
+def make_short_sentences(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """English and Chinese sentences, as records of both directions."""
+    hashes = {named.file.name: named.file.sha256}
+    return prepare_short_sentences(named.name, named.source(path), hashes, output)
+
+
 EMOJI = "noto_emoji72"
 LUCIDE = NamedSource(
     name="lucide_icons",
@@ -322,6 +330,22 @@ NAMED: dict[str, NamedSource] = {
             for name, sha256 in CAPTION_HASHES.items()
             if name != "train.en.gz"
         ),
+    ),
+    "tatoeba_en_zh": NamedSource(
+        name="tatoeba_en_zh",
+        origin="github.com/pjgao/seq2seq_keras, data/cmn.txt at "
+        "345f3ad6aa03988aa5deb9e5252de4f0c59cc0a2; sentences of tatoeba.org, paired by "
+        "manythings.org/anki",
+        licence="LicenseRef-CC-BY-2.0-FR",
+        notice="English and Chinese sentences by the contributors of Tatoeba (tatoeba.org), "
+        "CC BY 2.0 FR, paired by ManyThings.org. This copy does not name the author of each "
+        "sentence; tatoeba.org does, where a sentence is looked up. Changed: characters "
+        "simplified, marks made alike.",
+        file=NamedFile(
+            name="cmn.txt",
+            sha256="74bd3c04dfe0ec75aaaf165597b2a83c6a733d34f46b184fc21ca6b552c268d3",
+        ),
+        make=make_short_sentences,
     ),
     "tinyshakespeare": NamedSource(
         name="tinyshakespeare",

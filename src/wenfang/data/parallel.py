@@ -7,6 +7,8 @@ comparable on the whole official set. "text" is the completion: what a model lea
 from __future__ import annotations
 
 import gzip
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +20,7 @@ from wenfang.data.lineage import FORMAT, dataset_manifest, request_key, source_m
 from wenfang.data.lines import SourceFile
 from wenfang.data.request import Source, request_for
 from wenfang.data.shards import ShardWriter
+from wenfang.data.split import Split
 from wenfang.errors import DataError
 from wenfang.store.manifest import to_record, write_manifest
 
@@ -77,6 +80,77 @@ def _lines(path: Path) -> list[str]:
         return stream.read().removesuffix("\n").split("\n")
 
 
+def prepare_short_sentences(
+    name: str, source: Source, hashes: Mapping[str, str], output: Path
+) -> Dataset:
+    """English and Chinese sentences, tab between, as records of both directions.
+
+    A record's "into" is the language of its completion. Chinese is in simplified characters. No
+    sentence of either language is in two parts: pairs that share one go to the same part, by the
+    hash of the first English sentence among them.
+    """
+    import opencc
+
+    simplify = opencc.OpenCC("t2s").convert
+    lines = Path(source.path).read_text("utf-8").split("\n")
+    cells = [line.split("\t") for line in lines if line]
+    read = [(plain_english(e), plain_chinese(simplify(c))) for e, c, *_ in cells]
+    pairs = list(dict.fromkeys(read))
+    settings = {"script": "simplified", "directions": 2, "split": "0.9, 0.05, 0.05 by sentence"}
+    rejected = {"same_pair": len(read) - len(pairs)}
+    return write_pairs(name, source, hashes, settings, _both_ways(pairs), output, rejected)
+
+
+def _both_ways(pairs: list[tuple[str, str]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    first = _families(pairs)
+    split = Split(train=0.9, valid=0.05, test=0.05)
+    for english, chinese in pairs:
+        part = split.part_of(first[english], seed=0)
+        for prompt, written, into in ((english, chinese, "zh"), (chinese, english, "en")):
+            yield part, {"prompt": prompt, "completion": written, "into": into, "text": written}
+
+
+def _families(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Each English sentence's first relative: those that share a translation are one family."""
+    parent: dict[str, str] = {}
+
+    def root(one: str) -> str:
+        while parent.setdefault(one, one) != one:
+            one = parent[one] = parent[parent[one]]
+        return one
+
+    for english, chinese in pairs:
+        # A Chinese sentence is a relative too, under a name that no English one has.
+        one, other = root(english), root(f"\t{chinese}")
+        low, high = sorted((one, other), key=lambda name: (name.startswith("\t"), name))
+        parent[high] = low
+    return {english: root(english) for english, _ in pairs}
+
+
+def plain_english(text: str) -> str:
+    """Compatibility forms and typographic quotes as plain ones, single spaces."""
+    folded = unicodedata.normalize("NFKC", text).translate(PLAIN_MARKS)
+    return " ".join(folded.replace("\u200b", "").split())
+
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Marks that Chinese text writes wide, if they stand after a Han character or a closing mark.
+_WIDE = str.maketrans({",": "，", "?": "？", "!": "！", ";": "；", ":": "：", ".": "。"})
+_NARROW_MARK = re.compile(rf"(?<=[{HAN}”》）])[ ]*[,?!;:.]+")
+_QUOTED = re.compile(r'"([^"]*)"|「([^」]*)」')
+
+
+def plain_chinese(text: str) -> str:
+    """Letters and digits narrow, marks wide, quotes as “ ”, no spaces beside Han characters."""
+    folded = "".join(
+        unicodedata.normalize("NFKC", c) if unicodedata.category(c)[0] in "LNZ" else c
+        for c in text.replace("\u200b", "").replace("＂", '"').replace("﹐", "，")
+    )
+    quoted = _QUOTED.sub(lambda found: f"“{found[1] or found[2] or ''}”", " ".join(folded.split()))
+    close = re.sub(rf"(?<=[{HAN}，。？！；：、“”]) | (?=[{HAN}，。？！；：、“”])", "", quoted)
+    return _NARROW_MARK.sub(lambda found: found[0].strip().translate(_WIDE), close)
+
+
 def write_pairs(
     name: str,
     source: Source,
@@ -84,13 +158,15 @@ def write_pairs(
     settings: Mapping[str, object],
     rows: Rows,
     output: Path,
+    rejected: Mapping[str, int] | None = None,
 ) -> Dataset:
     """The data set of `rows` ((split, record) each), with its source and licence.
 
     hashes    SHA-256 by the name of each file; they lie beside source.path
     settings  what was done to the text, for the manifest and the key
+    rejected  pairs left out, by the reason
     """
-    folder = Path(source.path).parent
+    folder, lost = Path(source.path).parent, dict(rejected or {})
     files = [SourceFile(path=folder / one, name=one) for one in hashes]
     manifest = source_manifest(source, files, list(hashes.values()))
     request = request_for("none", (source,), str(output))
@@ -105,9 +181,9 @@ def write_pairs(
             "sources": [to_record(manifest)],
             "settings": dict(settings),
             "counts": {
-                "read": counts.total(),
+                "read": counts.total() + sum(lost.values()),
                 "kept": counts.total(),
-                "rejected": {},
+                "rejected": lost,
                 "splits": {split: writer.totals(split) for split in counts},
             },
             "shards": writer.shards,

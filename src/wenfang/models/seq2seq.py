@@ -13,6 +13,7 @@ B batch, S source time, T target time, D width, H heads, K width of a head, V vo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -257,14 +258,47 @@ class FeedForward(nn.Module):
         return out
 
 
+Source = tuple[Tensor, Tensor]
+
+
 class Block(nn.Module):
     """Self-attention, in the decoder cross-attention, and the feed-forward."""
 
-    def __init__(self, config: Config, *, first: bool, decoder: bool) -> None:
+    def __init__(self, config: Config, layer: int, *, decoder: bool) -> None:
         super().__init__()
-        own = SelfAttention(config, positions=first, both_ways=not decoder)
+        own = SelfAttention(config, positions=not layer, both_ways=not decoder)
         across = [CrossAttention(config)] if decoder else []
+        self.index = layer
         self.layer = nn.ModuleList([own, *across, FeedForward(config)])
+
+    @property
+    def own(self) -> SelfAttention:
+        """The attention on the own stream."""
+        part = self.layer[0]
+        assert isinstance(part, SelfAttention)
+        return part
+
+    @property
+    def across(self) -> CrossAttention:
+        """A decoder's attention on the source."""
+        part = self.layer[1]
+        assert isinstance(part, CrossAttention)
+        return part
+
+    def forward(
+        self,
+        x: Tensor,
+        bias: Tensor,
+        source: Source | None = None,
+        hidden: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """x (B, T, D) -> (B, T, D)."""
+        x = self.own(x, bias, cache, self.index)
+        if source is not None:
+            x = self.across(x, (source[0][self.index], source[1][self.index]), hidden)
+        out: Tensor = self.layer[-1](x)
+        return out
 
 
 class Stack(nn.Module):
@@ -273,20 +307,24 @@ class Stack(nn.Module):
     def __init__(self, config: Config, *, decoder: bool) -> None:
         super().__init__()
         count = config.decoder_layers if decoder else config.encoder_layers
-        self.block = nn.ModuleList(
-            Block(config, first=not layer, decoder=decoder) for layer in range(count)
-        )
+        self.block = nn.ModuleList(Block(config, layer, decoder=decoder) for layer in range(count))
         self.final_layer_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
         self.dropout = Dropout(config.dropout)
 
+    def blocks(self) -> Iterator[Block]:
+        """All blocks, from the first to the last."""
+        for block in self.block:
+            assert isinstance(block, Block)
+            yield block
+
     def position_bias(self, start: int, time: int) -> Tensor:
         """(1, H, time, start + time), of the first block, which alone has it."""
-        bias: Tensor = self.block[0].layer[0].SelfAttention.position_bias(start, time, start + time)
-        return bias
+        first = next(self.blocks())
+        return first.own.SelfAttention.position_bias(start, time, start + time)
 
-    def source(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def source(self, memory: Tensor) -> Source:
         """Keys and values of the source for every block: (layers, B, H, S, K) each."""
-        pairs = [block.layer[1].EncDecAttention.key_value(memory) for block in self.block]
+        pairs = [block.across.EncDecAttention.key_value(memory) for block in self.blocks()]
         keys, values = zip(*pairs, strict=True)
         return torch.stack(keys), torch.stack(values)
 
@@ -295,26 +333,19 @@ class Stack(nn.Module):
         bias = self.position_bias(0, x.shape[1])
         bias = bias if hidden is None else bias + hidden
         x = self.dropout(x)
-        for index, block in enumerate(self.block):
-            own, forward = block.layer
-            x = forward(own(x, bias, None, index))
+        for block in self.block:
+            x = block(x, bias)
         out: Tensor = self.dropout(self.final_layer_norm(x))
         return out
 
     def decode(
-        self,
-        x: Tensor,
-        source: tuple[Tensor, Tensor],
-        hidden: Tensor | None,
-        cache: Cache | None = None,
+        self, x: Tensor, source: Source, hidden: Tensor | None, cache: Cache | None = None
     ) -> Tensor:
         """x (B, T, D); source as `source` gives it -> (B, T, D)."""
         bias = self.position_bias(cache.length if cache else 0, x.shape[1])
         x = self.dropout(x)
-        for index, block in enumerate(self.block):
-            own, across, forward = block.layer
-            x = own(x, bias, cache, index)
-            x = forward(across(x, (source[0][index], source[1][index]), hidden))
+        for block in self.block:
+            x = block(x, bias, source, hidden, cache)
         if cache:
             cache.length += x.shape[1]
         out: Tensor = self.dropout(self.final_layer_norm(x))
@@ -394,6 +425,9 @@ class Seq2Seq(nn.Module):
             if weight.ndim < 2:
                 nn.init.ones_(weight)
             elif config.zero_init_outputs and name.endswith(("Attention.o.weight", "wo.weight")):
+                nn.init.zeros_(weight)
+            elif name == "lm_head.weight":
+                # A zero head makes the first loss exactly ln V.
                 nn.init.zeros_(weight)
             elif name == "shared.weight":
                 # T5 draws these five times as long; shorter ones learn from fewer examples.

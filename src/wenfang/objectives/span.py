@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from wenfang.device import NoiseStream
+import numpy as np
+import torch
+from torch import nn
+
+from wenfang.data.pair_batches import pad_pairs
+from wenfang.device import NoiseStream, noise
 from wenfang.errors import ConfigError
+from wenfang.objectives import Batch, Loss
+from wenfang.objectives.teacher_forcing import TeacherForcing
 
 SENTINELS = 32
 SENTINEL_NAMES = tuple(f"<extra_id_{index}>" for index in range(SENTINELS))
@@ -22,9 +29,13 @@ def span_mask(length: int, share: float, mean_span: float, stream: NoiseStream) 
         return np.zeros(length, dtype=bool)
     cut = min(max(round(length * share), 1), length - 1)
     spans = min(max(round(cut / mean_span), 1), cut, length - cut, SENTINELS)
-    kept_runs, cut_runs = (_partition(total, spans, stream) for total in (length - cut, cut))
+    # T5 ends every text with a cut run; here kept tokens may follow, or a short text would always
+    # lose its end.
+    kept_runs = _partition(length - cut + 1, spans + 1, stream)
+    kept_runs[-1] -= 1
+    cut_runs = np.append(_partition(cut, spans, stream), 0)
     runs = np.stack((kept_runs, cut_runs), axis=1).ravel()
-    return np.repeat(np.arange(2 * spans) % 2 == 1, runs)
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
 
 
 def _partition(total: int, parts: int, stream: NoiseStream) -> np.ndarray:
@@ -61,3 +72,38 @@ def corrupt(
         for sentinel, run, own in zip(sentinels, runs, inside, strict=False)
     ]
     return source, np.append(np.concatenate([*pieces, []]).astype(ids.dtype), end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanCorruption:
+    """T5's pre-training: other spans are cut out each time that a text is seen.
+
+    batch["tokens"]  (B, T) int64, filled up with `padding`
+    sentinels        ids that stand for the spans, in order; end: the id that ends a sequence
+    share, mean_span as of `span_mask`
+    """
+
+    sentinels: tuple[int, ...]
+    end: int
+    padding: int = 0
+    share: float = 0.15
+    mean_span: float = 3.0
+
+    def __call__(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
+        """The loss of an encoder-decoder on one batch."""
+        return TeacherForcing()(model, self.corrupted(batch, rng), rng)
+
+    def corrupted(self, batch: Batch, rng: torch.Generator) -> Batch:
+        """The batch as sources and targets, by the next number of `rng`."""
+        seed = int(torch.randint(2**62, (1,), generator=rng))
+        names = np.array(self.sentinels)
+        pairs = []
+        for number, row in enumerate(batch["tokens"].numpy()):
+            ids = row[row != self.padding]
+            mask = span_mask(len(ids), self.share, self.mean_span, noise(seed, "spans", number))
+            pairs.append(corrupt(ids, mask, names, self.end))
+        return pad_pairs(pairs, self.padding)
+
+    def weight(self, batch: Batch) -> float:
+        """Number of texts: how much is cut out of them is known only once it is drawn."""
+        return float(len(batch["tokens"]))

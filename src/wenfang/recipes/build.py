@@ -34,9 +34,11 @@ from wenfang.objectives import Objective
 from wenfang.objectives.classification import Classification
 from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
-from wenfang.recipes.learn_pairs import PAIR_LAYOUTS, learn_pairs
+from wenfang.objectives.span import SENTINEL_NAMES
+from wenfang.recipes.learn_pairs import PAIR_LAYOUTS, learn_pairs, learn_spans
 from wenfang.recipes.picture_suite import read_drawings
 from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.streams import stream_tokens
 from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
 from wenfang.trainer import Phase, Task
 
@@ -116,9 +118,9 @@ def _sized(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
 def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
     """Learn the vocabulary from the training part."""
     config = recipe.tokenizer
-    if recipe.data.layout == "stream":
+    if recipe.data.layout in STREAMS:
         texts = (record["text"] for record in dataset.records("train"))
-        specials: tuple[str, ...] = ()
+        specials = STREAMS[recipe.data.layout]
     else:
         layout: Any = LAYOUTS.get(recipe.data.layout) or PAIR_LAYOUTS[recipe.data.layout]
         texts = (text for record in dataset.records("train") for text in layout.texts(record))
@@ -126,14 +128,6 @@ def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
     if config.kind == "bytes":
         return train_bytes(texts, vocabulary_size=config.size, specials=specials)
     return train_characters(texts, specials=specials, least_count=config.least_count)
-
-
-def stream_tokens(dataset: Dataset, split: str, tokenizer: Tokenizer) -> np.ndarray:
-    """All texts of one part as one (N,) uint32 stream."""
-    ids: list[int] = []
-    for record in dataset.records(split):
-        ids += tokenizer.encode(record["text"])
-    return np.array(ids, dtype=np.uint32)
 
 
 def _stream(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learning:
@@ -272,9 +266,12 @@ def example_loss(
     return float(nats.sum() / counts.sum())
 
 
+# Layouts of running text, with the special tokens that each needs.
+STREAMS: dict[str, tuple[str, ...]] = {"stream": (), "spans": SENTINEL_NAMES}
 LEARNING: dict[str, Callable[[Recipe, Dataset, Tokenizer], Learning]] = {
     "stream": _stream,
     "verse": _conditioned,
     "labelled": _labelled,
+    "spans": learn_spans,
     **dict.fromkeys(PAIR_LAYOUTS, learn_pairs),
 }

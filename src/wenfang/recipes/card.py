@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wenfang.knowledge.verse import FORMS
-from wenfang.models import gpt, picture_encoder, seq2seq, text_classifier
+from wenfang.models import gpt, picture_encoder, seq2seq
 from wenfang.recipes.recipe import AnyModel, Recipe
 from wenfang.store import Manifest
 

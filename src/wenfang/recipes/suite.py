@@ -28,8 +28,9 @@ from wenfang.metrics.classification import error_rates, roc_area
 from wenfang.metrics.text import bits_per_byte
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded
-from wenfang.recipes.build import class_logits, labels_of, stream_tokens, window_loss
+from wenfang.recipes.build import class_logits, labels_of, window_loss
 from wenfang.recipes.picture_suite import measure_pictures
+from wenfang.recipes.streams import stream_tokens
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
 BATCH = 16
