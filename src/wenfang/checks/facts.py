@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wenfang.checks.check import NO_TEXT, Check, Evidence, Material, not_measured
-from wenfang.checks.venue_reading import CUISINES, KINDS, Said, find, plain, read_venue
+from wenfang.checks.venue_reading import Said, find, plain, read_venue
+from wenfang.checks.venue_words import CUISINES, KINDS
 from wenfang.language import keyed
 
 VERSION = "1"
@@ -82,10 +83,12 @@ def read_facts(text: str, facts: Mapping[str, str]) -> list[Finding]:
 
 
 def _without(text: str, words: str) -> str:
-    """Plain `text` with every mention of `words` taken out."""
-    while spot := find(text, words):
-        text = f"{text[: spot[0]]}\0{text[spot[1] :]}"
-    return text
+    """Plain `text` with every mention of `words` taken out, or the nearest to one."""
+    bare = re.escape(words.removeprefix("the "))
+    left, count = re.subn(rf"(?<!\w){bare}(?!\w)", "\0", text)
+    if not count and (spot := find(text, words)):
+        left = f"{text[: spot[0]]}\0{text[spot[1] :]}"
+    return left
 
 
 def _neighbour(text: str, facts: Mapping[str, str]) -> str:
@@ -104,7 +107,7 @@ def _kind(text: str, said: set[str], given: str) -> Judged:
     if not given:
         told = said - {"restaurant"}
         return ("invented", told) if told else None
-    return _one_of(text, said, given, KINDS, aside={"restaurant"})
+    return _one_of(text, said, given, KINDS, aside=frozenset({"restaurant"}))
 
 
 def _food(text: str, said: set[str], given: str) -> Judged:
@@ -114,7 +117,11 @@ def _food(text: str, said: set[str], given: str) -> Judged:
 
 
 def _one_of(
-    text: str, said: set[str], given: str, table: Mapping[str, str], aside: set[str] = frozenset()  # type: ignore[assignment]
+    text: str,
+    said: set[str],
+    given: str,
+    table: Mapping[str, str],
+    aside: frozenset[str] = frozenset(),
 ) -> Judged:
     """A value among named ones; what the table lacks is looked for by its own words."""
     known = next((name for name in table if name.lower() == given.lower()), "")

@@ -6,7 +6,7 @@ from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.safety import safety
 from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
-from wenfang.recipes.translation import multi30k
+from wenfang.recipes.translation import multi30k, translator
 from wenfang.recipes.verse import verse
 
 RECIPES = {
@@ -15,6 +15,7 @@ RECIPES = {
     "safety-zh": safety,
     "multi30k": multi30k,
     "picture-encoder": picture_encoder,
+    "translator": translator,
     "tiny": tiny,
 }
 

@@ -12,6 +12,7 @@ from wenfang.data.batches import Batches, WindowBatches
 from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import PairLayout
 from wenfang.data.pair_batches import PairBatches, Pairs
+from wenfang.data.translation import TranslationLayout
 from wenfang.errors import ConfigError, DataError
 from wenfang.models.seq2seq import Config as Seq2SeqConfig
 from wenfang.models.seq2seq import Seq2Seq
@@ -40,7 +41,10 @@ class Layout(Protocol):
         ...
 
 
-PAIR_LAYOUTS: dict[str, Layout] = {"pairs": PairLayout()}
+PAIR_LAYOUTS: dict[str, Layout] = {
+    "pairs": PairLayout(),
+    "translation": TranslationLayout(),
+}
 
 
 def read_pairs(layout: str, dataset: Dataset, split: str, tokenizer: Tokenizer) -> Pairs:

@@ -49,3 +49,42 @@ def multi30k() -> Recipe:
         ),
         threads=1,
     )
+
+
+def translator() -> Recipe:
+    """A Transformer of 3.7 M parameters for short sentences, English to Chinese and back."""
+    return Recipe(
+        name="translator",
+        summary="short sentences between English and Chinese",
+        data=DataConfig(source="tatoeba_en_zh", layout="translation", validation_examples=1974),
+        tokenizer=TokenizerConfig(kind="bytes", size=8000),
+        family="seq2seq",
+        model=seq2seq.Config(
+            width=192,
+            encoder_layers=3,
+            decoder_layers=3,
+            heads=6,
+            head_width=32,
+            hidden_width=384,
+            context=64,
+            dropout=0.2,
+        ),
+        objective=ObjectiveConfig(label_smoothing=0.1),
+        optim=OptimConfig(
+            kind="muon",
+            lr=3e-3,
+            table_lr=0.03,
+            matrix_lr=0.02,
+            schedule="linear",
+            warmup_steps=100,
+        ),
+        train=TrainConfig(
+            steps=2100,
+            batch_size=256,
+            average_decay=0.995,
+            evaluate_every=141,
+            checkpoint_every=70,
+            log_every=10,
+        ),
+        threads=1,
+    )

@@ -1,0 +1,87 @@
+"""The first losses of a small run of every family: a change of the arithmetic shows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tiny_run import windows
+from wenfang.data.batches import Batches
+from wenfang.data.pair_batches import PairBatches, Pairs
+from wenfang.models import gpt, seq2seq
+from wenfang.objectives import Objective
+from wenfang.objectives.next_token import NextToken
+from wenfang.objectives.span import SpanCorruption
+from wenfang.objectives.teacher_forcing import TeacherForcing
+from wenfang.optim import OptimConfig
+from wenfang.trainer import Event, Phase, Task, TrainConfig, Trainer
+
+Built = tuple[nn.Module, Objective, Batches]
+VOCABULARY = 17
+
+
+def next_token() -> Built:
+    return gpt.GPT(replace(gpt.PRESETS["tiny"], vocabulary_size=VOCABULARY)), NextToken(), windows()
+
+
+def paired() -> seq2seq.Seq2Seq:
+    return seq2seq.Seq2Seq(
+        replace(seq2seq.PRESETS["tiny"], vocabulary_size=VOCABULARY, dropout=0.1)
+    )
+
+
+def teacher_forcing() -> Built:
+    draw = np.random.default_rng(1)
+    sources = [draw.integers(3, VOCABULARY, draw.integers(3, 9)).tolist() for _ in range(32)]
+    pairs = Pairs.build([([*row, 2], [*row[::-1], 2]) for row in sources])  # to be turned round
+    batches = PairBatches(pairs=pairs, batch_size=8, seed=2, padding=0)
+    return paired(), TeacherForcing(label_smoothing=0.1), batches
+
+
+def spans() -> Built:
+    return paired(), SpanCorruption(sentinels=(3, 4, 5), end=2), windows()
+
+
+GOLDEN: dict[str, tuple[Callable[[], Built], list[float]]] = {
+    "next_token": (next_token, [2.55576, 2.38622, 2.22556]),
+    "teacher_forcing": (teacher_forcing, [2.82161, 2.60682, 2.61054]),
+    "span_corruption": (spans, [2.33902, 2.32074, 2.27842]),
+}
+
+
+def losses_of(built: Built, run: Path) -> list[float]:
+    model, objective, batches = built
+    model.initialise(torch.Generator().manual_seed(7))  # type: ignore[operator]
+    found: list[float] = []
+
+    def on_event(event: Event) -> None:
+        if event.kind == "step":
+            found.append(event.values["loss"])
+
+    task = Task(
+        model=model,
+        phases=(Phase(objective=objective, optim=OptimConfig(warmup_steps=1)),),
+        batches=batches,
+        config=TrainConfig(steps=12, batch_size=4, log_every=4, evaluate_every=12, seed=3),
+        evaluate=lambda model: {},
+        fingerprint="golden",
+    )
+    Trainer(task, run, on_event).fit()
+    return found
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_first_losses_are_golden(name: str, tmp_path: Path) -> None:
+    build, golden = GOLDEN[name]
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert losses_of(build(), tmp_path) == pytest.approx(golden, abs=2e-3)
+    finally:
+        torch.set_num_threads(before)
