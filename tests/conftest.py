@@ -107,9 +107,14 @@ def build_bundle(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with bundles/verse, its dataset and its poems.jsonl; only to be read."""
+    """A folder with bundles/verse, its dataset and its poems.jsonl, and bundles/translator; only
+    to be read.
+    """
+    from tiny_translator import build_translator
+
     folder = tmp_path_factory.mktemp("workshop")
     build_bundle(folder)
+    build_translator(folder)
     return folder
 
 

@@ -15,7 +15,10 @@ from conftest import BRIEF
 from wenfang.scenarios import SCENARIOS
 
 # Briefs that the small models of the tests can answer; a new scenario adds its own.
-BRIEFS = {"verse_card": BRIEF}
+BRIEFS: dict[str, dict[str, Any]] = {
+    "verse_card": BRIEF,
+    "translate": {"scenario": "translate", "text": "# Tea\n\nTom likes tea. I read a book.\n"},
+}
 
 WATCH = """
 import json, os, sys

@@ -12,6 +12,8 @@ import os
 import platform
 import resource
 import sys
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -43,6 +45,18 @@ DRAWING_THREADS = 1
 def set_threads(count: int) -> None:
     """Use `count` threads for tensor work in this process."""
     torch.set_num_threads(count)
+
+
+@cache
+def wastes_vector_units() -> bool:
+    """Whether MKL runs without this processor's AVX-512, and oneDNN is here to use it."""
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkldnn.is_available():
+        return False
+    try:
+        facts = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+    except OSError:
+        return False
+    return "AuthenticAMD" in facts
 
 
 def peak_memory_bytes() -> int:

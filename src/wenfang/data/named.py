@@ -16,6 +16,7 @@ from wenfang.atomic import exclusive, new_folder, sha256_bytes, sha256_file
 from wenfang.config import nearest
 from wenfang.data.dataset import MANIFEST, Dataset
 from wenfang.data.drawings import Archive, prepare_drawings
+from wenfang.data.e2e import SETTINGS, e2e_rows
 from wenfang.data.lineage import (
     FORMAT,
     OnEvent,
@@ -24,7 +25,12 @@ from wenfang.data.lineage import (
     source_manifest,
 )
 from wenfang.data.lines import SourceFile
-from wenfang.data.parallel import caption_files, prepare_captions, prepare_short_sentences
+from wenfang.data.parallel import (
+    caption_files,
+    prepare_captions,
+    prepare_short_sentences,
+    write_pairs,
+)
 from wenfang.data.prepare import prepare
 from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, request_for
 from wenfang.data.shards import ShardWriter
@@ -238,6 +244,14 @@ def make_short_sentences(
     return prepare_short_sentences(named.name, named.source(path), hashes, output)
 
 
+def make_venues(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:
+    """Facts about venues and texts that tell them, in the official parts."""
+    files = (named, *named.further)
+    hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
+    rows = e2e_rows(path.parent)
+    return write_pairs(named.name, named.source(path), hashes, SETTINGS, rows, output)
+
+
 EMOJI = "noto_emoji72"
 LUCIDE = NamedSource(
     name="lucide_icons",
@@ -274,6 +288,30 @@ CAPTION_HASHES = dict(
         ),
         strict=True,
     )
+)
+VENUE_FILES = (
+    NamedFile(
+        name="devset.csv",
+        sha256="fc26b78cdb849c80545f513b223d1e051138b43882eeb79e3eb153e689c864f9",
+    ),
+    NamedFile(
+        name="testset_w_refs.csv",
+        sha256="edc8db685e39bb9824d5bd70c18b1c9b0412d14b527aa960e2d1c8251ee15ccd",
+    ),
+)
+E2E = NamedSource(
+    name="e2e_nlg",
+    origin="github.com/tuetschek/e2e-dataset at ab0d967dd5729ce455ef14ba9ffafc456a335264 "
+    "(devset.csv, testset_w_refs.csv) and, for its training part, github.com/harvardnlp/neural-template-gen, "
+    "data/e2e_aligned.tar.gz at dff72ca246e80fd0eef2ca0b8b1fbf21fe927df4",
+    licence="CC-BY-SA-4.0",
+    notice="E2E NLG dataset by Jekaterina Novikova, Ondrej Dusek and Verena Rieser (SIGDIAL 2017), "
+    "CC BY-SA 4.0; training texts changed: put back from tokens into plain English.",
+    file=NamedFile(
+        name="e2e_aligned.tar.gz",
+        sha256="078ce181b625464a0a26212b9694bb1e6b1b4a12bd00e9520d5fa8b6a3ce2736",
+    ),
+    make=make_venues,
 )
 NAMED: dict[str, NamedSource] = {
     "chinese_poetry": NamedSource(
@@ -317,6 +355,11 @@ NAMED: dict[str, NamedSource] = {
         ),
         make=make_drawings,
         further=(LUCIDE,),
+    ),
+    "e2e_nlg": replace(
+        E2E,
+        file=replace(E2E.file, name=f"e2e_nlg/{E2E.file.name}"),
+        further=tuple(replace(E2E, file=file) for file in VENUE_FILES),
     ),
     "multi30k_en_de": replace(
         CAPTIONS,

@@ -21,6 +21,9 @@ Language = Literal["en", "zh"]
 SLOT_COUNT = 8
 SLOTS = tuple(chr(0xE000 + number) for number in range(SLOT_COUNT))
 SLOT_TOKENS = tuple(f"<slot{number}>" for number in range(SLOT_COUNT))
+# In a document, marks stand for what shall not change: as many as it needs, each once.
+MARK_BASE, MARK_COUNT = 0xF0000, 0xFFFE
+MARK = re.compile("[\U000f0000-\U000ffffd]")
 DIRECTIONS: dict[str, str] = {"en": "<2en>", "zh": "<2zh>"}
 
 # Words of the training sentences whose translation is the same nearly every time: with them

@@ -223,15 +223,18 @@ class GPT(nn.Module):
 
     def hidden(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """The stream before the head: tokens (B, T) -> (B, T, D)."""
-        end = tokens.shape[1] + (cache.length if cache else 0)
-        if end > self.config.context:
-            raise ConfigError(
-                "{length} tokens do not fit the model's context of {context}",
-                length=end,
-                context=self.config.context,
-            )
+        self.check_room(tokens.shape[1] + (cache.length if cache else 0))
         hidden: Tensor = self.model(tokens, cache)
         return hidden
+
+    def check_room(self, length: int) -> None:
+        """Raise ConfigError if `length` positions would pass the context."""
+        if length > self.config.context:
+            raise ConfigError(
+                "{length} tokens do not fit the model's context of {context}",
+                length=length,
+                context=self.config.context,
+            )
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The head alone: (..., D) -> (..., V)."""

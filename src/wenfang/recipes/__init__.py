@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wenfang.recipes.copywriter import copywriter
 from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.safety import safety
@@ -15,6 +16,7 @@ RECIPES = {
     "safety-zh": safety,
     "multi30k": multi30k,
     "picture-encoder": picture_encoder,
+    "copywriter": copywriter,
     "translator": translator,
     "tiny": tiny,
 }

@@ -13,6 +13,7 @@ from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import PairLayout
 from wenfang.data.pair_batches import PairBatches, Pairs
 from wenfang.data.translation import TranslationLayout
+from wenfang.data.venue import VenueLayout
 from wenfang.errors import ConfigError, DataError
 from wenfang.models.seq2seq import Config as Seq2SeqConfig
 from wenfang.models.seq2seq import Seq2Seq
@@ -44,6 +45,7 @@ class Layout(Protocol):
 PAIR_LAYOUTS: dict[str, Layout] = {
     "pairs": PairLayout(),
     "translation": TranslationLayout(),
+    "venue": VenueLayout(),
 }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from wenfang.config import from_dict, json_schema, nearest
 from wenfang.errors import BriefError, NotFoundError
 from wenfang.scenarios.piece import Event, Piece, Studio
+from wenfang.scenarios.translate import translate
+from wenfang.scenarios.translate_brief import TranslateBrief
 from wenfang.scenarios.verse_brief import VerseCardBrief
 from wenfang.scenarios.verse_card import verse_card
 
@@ -46,6 +48,19 @@ SCENARIOS = {
             "language": "zh-Hant",
             "style": {"paper": "plain"},
             "signature": "文房",
+            "seed": 2,
+        },
+    ),
+    "translate": Scenario(
+        name="translate",
+        summary="a text in the other language, English or Chinese",
+        brief=TranslateBrief,
+        run=translate,
+        example={
+            "scenario": "translate",
+            "text": "# Opening hours\n\nWe open at **9:30**. The coffee shop is by the park.\n",
+            "into": "zh",
+            "glossary": {"coffee shop": "咖啡馆"},
             "seed": 2,
         },
     ),

@@ -1,12 +1,13 @@
 """One decoding step of a GPT as a single compiled function (numba: LLVM, no C compiler needed).
 
-Eager decoding of one token spends most of its time between operations, and the rest in a
-matrix-vector product that reads memory at half of its speed. Here a step is one call without the
-interpreter: every matrix is read once, row by row, for all samples of the batch.
+Eager decoding of one token spends most of its time between operations, and the rest in
+matrix-vector products that read memory at half of its speed. Here a step is one call without the
+interpreter, and every matrix is read once, row by row, for all samples of the batch. Threads share
+the rows of a product and the heads of attention, and meet after each part; a row's sum does not
+depend on who computes it.
 
-Weights are float32, or int8 with one scale a row (`scale` is 1 for float32); all arithmetic is
-float32. Compiled code is kept by numba beside this file, or in the user's cache folder where that
-cannot be written.
+Weights are float32, or int8 with one scale a row; all arithmetic is float32. numba keeps compiled
+code in __pycache__ beside this file, or in the user's cache folder where that cannot be written.
 
 B batch, D width, Q width of query + key + value, F hidden width, H heads, G key/value heads,
 K width of a head, L layers, C capacity, V vocabulary
@@ -15,107 +16,203 @@ K width of a head, L layers, C capacity, V vocabulary
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 Array = np.ndarray
-Kernel = TypeVar("Kernel", bound=Callable[..., None])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reordered, which is what lets them use vector units; infinities keep their meaning.
 REORDERED = {"reassoc", "contract", "nsz", "arcp"}
+# How long a thread that waits looks again before it offers its core to others.
+LOOKS = 2000
 
 
-def kernel(function: Kernel) -> Kernel:
+class Weights(NamedTuple):
+    """Matrices: float32 or int8 (or, with one axis less, the scales of their rows)."""
+
+    mix: Array  # (L, Q, D) query, key and value
+    output: Array  # (L, D, H * K)
+    gate_up: Array  # (L, 2F, D)
+    down: Array  # (L, D, F)
+    head: Array  # (V, D)
+
+
+class Vectors(NamedTuple):
+    """What is not a matrix of a product, float32."""
+
+    embedding: Array  # (V, D)
+    gains: Array  # (2L + 1, D) of the norms, the last one's at the end
+    bias: Array  # (L, Q) of query, key and value; (L, 0) for none
+    head_gains: Array  # (L, 2, K) norms of queries and keys; (L, 0, K) for none
+    turn: Array  # (2, context, K) cosine and sine of every position
+
+
+class Memory(NamedTuple):
+    """What the threads share: the cache, and what one part hands to the next."""
+
+    keys: Array  # (L, B, G, C, K)
+    values: Array  # (L, B, G, C, K)
+    mixed: Array  # (B, Q)
+    read: Array  # (B, H * K)
+    added: Array  # (B, D)
+    gates: Array  # (B, F)
+    ups: Array  # (B, F)
+    gated: Array  # (B, F)
+    arrived: Array  # (1,) int64, 0 at the start of a step: how often a thread has come to a meeting
+
+
+class Team(NamedTuple):
+    """Which thread this is, and of how many."""
+
+    rank: int
+    threads: int
+
+
+def kernel(function: Function) -> Function:
     """Compile at the first call for the types that it is given; other threads go on meanwhile."""
-    compiled: Kernel = numba.njit(
-        nogil=True, cache=True, fastmath=REORDERED, error_model="numpy", boundscheck=False
+    compiled: Function = numba.njit(
+        nogil=True, cache=True, fastmath=REORDERED, error_model="numpy"
     )(function)
     return compiled
 
 
-@kernel
-def product(weight: Array, scale: Array, x: Array, out: Array) -> None:
-    """out[b, n] = scale[n] * sum over k of weight[n, k] * x[b, k]: (N, K), (N,), (B, K) -> (B, N).
+def _add_atomically(context: Any, array: Any, amount: Any) -> Any:
+    """array[0] += amount as one indivisible operation; returns the value before."""
 
-    Tiles of four rows by four samples: each number that is read serves four sums.
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = target.make_array(signature.args[0])(target, builder, arguments[0]).data
+        return builder.atomic_rmw("add", data, arguments[1], "seq_cst")
+
+    return types.int64(array, types.int64), generate
+
+
+def _read_atomically(context: Any, array: Any) -> Any:
+    """array[0] as other threads left it."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = target.make_array(signature.args[0])(target, builder, arguments[0]).data
+        return builder.load_atomic(data, "seq_cst", 8)
+
+    return types.int64(array), generate
+
+
+def _offer_core(context: Any) -> Any:
+    """The system's sched_yield."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [])
+        found = builder.module.globals.get("sched_yield")
+        return builder.call(found or ir.Function(builder.module, kind, "sched_yield"), [])
+
+    return types.int32(), generate
+
+
+add_atomically: Callable[[Array, int], int] = intrinsic(_add_atomically)
+read_atomically: Callable[[Array], int] = intrinsic(_read_atomically)
+offer_core: Callable[[], int] = intrinsic(_offer_core)
+
+
+@kernel
+def meet(arrived: Array, threads: int, meeting: int) -> int:
+    """Wait until all threads have come to this meeting; returns the next one's number."""
+    if threads == 1:
+        return meeting + 1
+    add_atomically(arrived, 1)
+    looks = 0
+    while read_atomically(arrived) < threads * meeting:
+        looks += 1
+        if looks > LOOKS:
+            offer_core()
+    return meeting + 1
+
+
+@kernel
+def tile(weight: Array, scale: Array, x: Array, out: Array, n: int, b: int) -> None:
+    """Four rows by four samples: each number that is read serves four sums."""
+    w0, w1, w2, w3 = weight[n], weight[n + 1], weight[n + 2], weight[n + 3]
+    x0, x1, x2, x3 = x[b], x[b + 1], x[b + 2], x[b + 3]
+    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = np.float32(0)
+    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = np.float32(0)
+    for k in range(weight.shape[1]):
+        a0, a1, a2, a3 = x0[k], x1[k], x2[k], x3[k]
+        c0, c1, c2, c3 = np.float32(w0[k]), np.float32(w1[k]), np.float32(w2[k]), np.float32(w3[k])
+        s00 += c0 * a0
+        s01 += c0 * a1
+        s02 += c0 * a2
+        s03 += c0 * a3
+        s10 += c1 * a0
+        s11 += c1 * a1
+        s12 += c1 * a2
+        s13 += c1 * a3
+        s20 += c2 * a0
+        s21 += c2 * a1
+        s22 += c2 * a2
+        s23 += c2 * a3
+        s30 += c3 * a0
+        s31 += c3 * a1
+        s32 += c3 * a2
+        s33 += c3 * a3
+    r0, r1, r2, r3 = scale[n], scale[n + 1], scale[n + 2], scale[n + 3]
+    o0, o1, o2, o3 = out[b], out[b + 1], out[b + 2], out[b + 3]
+    o0[n], o0[n + 1], o0[n + 2], o0[n + 3] = s00 * r0, s10 * r1, s20 * r2, s30 * r3
+    o1[n], o1[n + 1], o1[n + 2], o1[n + 3] = s01 * r0, s11 * r1, s21 * r2, s31 * r3
+    o2[n], o2[n + 1], o2[n + 2], o2[n + 3] = s02 * r0, s12 * r1, s22 * r2, s32 * r3
+    o3[n], o3[n + 1], o3[n + 2], o3[n + 3] = s03 * r0, s13 * r1, s23 * r2, s33 * r3
+
+
+@kernel
+def column(weight: Array, scale: Array, x: Array, out: Array, n: int) -> None:
+    """Four rows by one sample: x (K,), out (N,)."""
+    w0, w1, w2, w3 = weight[n], weight[n + 1], weight[n + 2], weight[n + 3]
+    s0 = s1 = s2 = s3 = np.float32(0)
+    for k in range(weight.shape[1]):
+        a = x[k]
+        s0 += np.float32(w0[k]) * a
+        s1 += np.float32(w1[k]) * a
+        s2 += np.float32(w2[k]) * a
+        s3 += np.float32(w3[k]) * a
+    out[n], out[n + 1] = s0 * scale[n], s1 * scale[n + 1]
+    out[n + 2], out[n + 3] = s2 * scale[n + 2], s3 * scale[n + 3]
+
+
+@kernel
+def product(weight: Array, scale: Array, x: Array, out: Array, first: int, last: int) -> None:
+    """out[b, n] = scale[n] * sum over k of weight[n, k] * x[b, k] for n of first..last.
+
+    weight (N, K), scale (N,), x (B, K), out (B, N or more)
     """
-    rows, width = weight.shape
     batch = x.shape[0]
-    zero = np.float32(0)
-    whole, fours = rows - rows % 4, batch - batch % 4
-    for n in range(0, whole, 4):
-        w0, w1, w2, w3 = weight[n], weight[n + 1], weight[n + 2], weight[n + 3]
+    fours = batch - batch % 4
+    whole = last - (last - first) % 4
+    for n in range(first, whole, 4):
         for b in range(0, fours, 4):
-            x0, x1, x2, x3 = x[b], x[b + 1], x[b + 2], x[b + 3]
-            s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = zero
-            s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = zero
-            for k in range(width):
-                a0, a1, a2, a3 = x0[k], x1[k], x2[k], x3[k]
-                c0, c1 = np.float32(w0[k]), np.float32(w1[k])
-                c2, c3 = np.float32(w2[k]), np.float32(w3[k])
-                s00 += c0 * a0
-                s01 += c0 * a1
-                s02 += c0 * a2
-                s03 += c0 * a3
-                s10 += c1 * a0
-                s11 += c1 * a1
-                s12 += c1 * a2
-                s13 += c1 * a3
-                s20 += c2 * a0
-                s21 += c2 * a1
-                s22 += c2 * a2
-                s23 += c2 * a3
-                s30 += c3 * a0
-                s31 += c3 * a1
-                s32 += c3 * a2
-                s33 += c3 * a3
-            r0, r1, r2, r3 = scale[n], scale[n + 1], scale[n + 2], scale[n + 3]
-            out[b, n], out[b, n + 1], out[b, n + 2], out[b, n + 3] = (
-                s00 * r0, s10 * r1, s20 * r2, s30 * r3,
-            )
-            out[b + 1, n], out[b + 1, n + 1], out[b + 1, n + 2], out[b + 1, n + 3] = (
-                s01 * r0, s11 * r1, s21 * r2, s31 * r3,
-            )
-            out[b + 2, n], out[b + 2, n + 1], out[b + 2, n + 2], out[b + 2, n + 3] = (
-                s02 * r0, s12 * r1, s22 * r2, s32 * r3,
-            )
-            out[b + 3, n], out[b + 3, n + 1], out[b + 3, n + 2], out[b + 3, n + 3] = (
-                s03 * r0, s13 * r1, s23 * r2, s33 * r3,
-            )
+            tile(weight, scale, x, out, n, b)
         for b in range(fours, batch):
-            x0 = x[b]
-            t0 = t1 = t2 = t3 = zero
-            for k in range(width):
-                a0 = x0[k]
-                t0 += np.float32(w0[k]) * a0
-                t1 += np.float32(w1[k]) * a0
-                t2 += np.float32(w2[k]) * a0
-                t3 += np.float32(w3[k]) * a0
-            out[b, n] = t0 * scale[n]
-            out[b, n + 1] = t1 * scale[n + 1]
-            out[b, n + 2] = t2 * scale[n + 2]
-            out[b, n + 3] = t3 * scale[n + 3]
-    for n in range(whole, rows):
-        w0 = weight[n]
+            column(weight, scale, x[b], out[b], n)
+    for n in range(whole, last):
+        row = weight[n]
         for b in range(batch):
-            x0 = x[b]
-            t0 = zero
-            for k in range(width):
-                t0 += np.float32(w0[k]) * x0[k]
-            out[b, n] = t0 * scale[n]
+            one, total = x[b], np.float32(0)
+            for k in range(row.shape[0]):
+                total += np.float32(row[k]) * one[k]
+            out[b, n] = total * scale[n]
 
 
 @kernel
 def exponential(x: Array) -> None:
-    """x = e**x in place, to float32's precision; below e**-87 it is next to nothing.
+    """x = e**x in place, to float32's precision, for x of -87..87 (beyond: as at that end).
 
     e**x = (e**(x/1024))**1024: a short series and ten squarings in float64, which use vector
     units where a call of the mathematical library for each number does not.
     """
     for i in range(x.shape[0]):
-        r = np.float64(min(max(x[i], np.float32(-87.0)), np.float32(87.0))) / 1024.0
+        r = np.float64(min(max(x[i], np.float32(-87)), np.float32(87))) / 1024.0
         y = 1.0 + r * (1.0 + r / 2 * (1.0 + r / 3 * (1.0 + r / 4 * (1.0 + r / 5 * (1.0 + r / 6)))))
         y *= y
         y *= y
@@ -152,21 +249,20 @@ def rotate(x: Array, cosine: Array, sine: Array) -> None:
 
 
 @kernel
-def attend(query: Array, keys: Array, values: Array, length: int, score: Array, out: Array) -> None:
-    """Softmax attention of one head: query (K,), keys and values (C, K) up to length -> out (K,)."""
-    width = query.shape[0]
+def attend(query: Array, keys: Array, values: Array, score: Array, out: Array) -> None:
+    """Softmax attention of one head: query (K,), keys, values (T, K), score (T,) -> out (K,)."""
+    length, width = keys.shape
     highest = np.float32(-np.inf)
     factor = np.float32(1) / np.sqrt(np.float32(width))
     for time in range(length):
-        key = keys[time]
-        total = np.float32(0)
+        key, total = keys[time], np.float32(0)
         for i in range(width):
             total += query[i] * key[i]
         score[time] = total * factor
         highest = max(highest, score[time])
     for time in range(length):
         score[time] -= highest
-    exponential(score[:length])
+    exponential(score)
     whole = np.float32(0)
     for time in range(length):
         whole += score[time]
@@ -179,95 +275,130 @@ def attend(query: Array, keys: Array, values: Array, length: int, score: Array, 
 
 
 @kernel
-def read_layer(
-    mixed: Array, bias: Array, gains: Array, epsilon: float, turn: Array,
-    keys: Array, values: Array, length: int, score: Array, out: Array,
+def prepare(
+    head: Array, bias: Array, gains: Array, which: int, epsilon: float, turn: Array
 ) -> None:
-    """Attention of one layer and one sample.
-
-    mixed  (Q,) query, key and value, without bias; bias (Q,), empty for none
-    gains  (2, K) of the norms of queries and keys, empty for none
-    turn   (2, K) cosine and sine of this position
-    keys, values  (G, C, K), whose position `length` is filled here; out (H * K,)
-    """
-    kv_heads, _, width = keys.shape
-    heads = out.shape[0] // width
+    """A query or a key before attention: head (K,) with bias, norm `which` of gains, position."""
     for i in range(bias.shape[0]):
-        mixed[i] += bias[i]
-    for head in range(heads + kv_heads):
-        one = mixed[head * width : (head + 1) * width]
-        if gains.shape[0]:
-            normalise(one, gains[0 if head < heads else 1], epsilon, one)
-        rotate(one, turn[0], turn[1])
-    for head in range(kv_heads):
-        start = (heads + head) * width
-        keys[head, length] = mixed[start : start + width]
-        start += kv_heads * width
-        values[head, length] = mixed[start : start + width]
-    for head in range(heads):
-        group = head // (heads // kv_heads)
-        part = slice(head * width, (head + 1) * width)
-        attend(mixed[part], keys[group], values[group], length + 1, score, out[part])
+        head[i] += bias[i]
+    if gains.shape[0]:
+        normalise(head, gains[which], epsilon, head)
+    rotate(head, turn[0], turn[1])
 
 
 @kernel
-def gate(both: Array, sigmoid: Array, out: Array) -> None:
-    """SwiGLU's product of one sample: both (2F,) gate and up -> out (F,)."""
-    hidden = out.shape[0]
-    for i in range(hidden):
-        sigmoid[i] = -both[i]
+def attention(
+    vectors: Vectors, memory: Memory, epsilon: float, layer: int, length: int, team: Team
+) -> None:
+    """memory.mixed -> memory.read for this thread's key/value heads; fills position `length`."""
+    _, batch, groups, _, width = memory.keys.shape
+    heads = memory.read.shape[1] // width
+    shared = heads // groups
+    bias, gains = vectors.bias[layer], vectors.head_gains[layer]
+    turn = vectors.turn[:, length]
+    score = np.empty(length + 1, np.float32)
+    for pair in range(team.rank, batch * groups, team.threads):
+        b, group = pair // groups, pair % groups
+        mixed = memory.mixed[b]
+        keys, values = memory.keys[layer, b, group], memory.values[layer, b, group]
+        start = (heads + group) * width
+        prepare(mixed[start : start + width], bias[start : start + width], gains, 1, epsilon, turn)
+        keys[length] = mixed[start : start + width]
+        start += groups * width
+        for i in range(bias[start : start + width].shape[0]):
+            mixed[start + i] += bias[start + i]
+        values[length] = mixed[start : start + width]
+        for head in range(group * shared, (group + 1) * shared):
+            part = slice(head * width, (head + 1) * width)
+            prepare(mixed[part], bias[part], gains, 0, epsilon, turn)
+            past = slice(0, length + 1)
+            attend(mixed[part], keys[past], values[past], score, memory.read[b, part])
+
+
+@kernel
+def gate(gates: Array, ups: Array, first: int, last: int, out: Array) -> None:
+    """SwiGLU's product of one sample: silu(gates) * ups, all (F,), of first..last."""
+    sigmoid = -gates[first:last]
     exponential(sigmoid)
-    for i in range(hidden):
-        out[i] = both[i] / (np.float32(1) + sigmoid[i]) * both[hidden + i]
+    for i in range(first, last):
+        out[i] = gates[i] / (np.float32(1) + sigmoid[i - first]) * ups[i]
+
+
+@kernel
+def add(x: Array, more: Array) -> None:
+    """x += more, both (B, D)."""
+    for b in range(x.shape[0]):
+        one, other = x[b], more[b]
+        for i in range(one.shape[0]):
+            one[i] += other[i]
+
+
+@kernel
+def normalise_all(x: Array, gain: Array, epsilon: float, out: Array) -> None:
+    """RMSNorm of every sample: (B, D) -> (B, D)."""
+    for b in range(x.shape[0]):
+        normalise(x[b], gain, epsilon, out[b])
+
+
+@kernel
+def part_of(rows: int, team: Team) -> tuple[int, int]:
+    """First and last row of this thread; whole tiles of four, so that no sum's order changes."""
+    tiles = (rows + 3) // 4
+    first = tiles * team.rank // team.threads * 4
+    return first, min(rows, tiles * (team.rank + 1) // team.threads * 4)
 
 
 @kernel
 def step(
-    x: Array, weights: tuple[Array, ...], scales: tuple[Array, ...], bias: Array,
-    gains: Array, head_gains: Array, epsilon: float, turn: Array,
-    keys: Array, values: Array, length: int, logits: Array,
+    tokens: Array,
+    weights: Weights,
+    scales: Weights,
+    vectors: Vectors,
+    memory: Memory,
+    where: tuple[int, float],
+    team: Team,
+    logits: Array,
 ) -> None:
-    """One token of every sample through all blocks and the head.
+    """One token of every sample through all blocks and the head, by each thread of a team.
 
-    x        (B, D) the tokens' vectors; changed
-    weights  query-key-value (L, Q, D), output (L, D, H * K), gate-up (L, 2F, D),
-             down (L, D, F), head (V, D); scales: the same without the last axis
-    bias     (L, Q) or (L, 0); gains (2L + 1, D) of the norms; head_gains (L, 2, K) or (L, 0, K)
-    keys, values  (L, B, G, C, K), whose position `length` is filled
-    logits   (B, V), the result
+    tokens  (B,) int64; logits (B, V or more), the result
+    where   position of the tokens, which is the cache's length, and the norms' epsilon
     """
-    mix, output, gate_up, down, head = weights
-    mix_scale, output_scale, gate_up_scale, down_scale, head_scale = scales
-    batch, width = x.shape
-    layers, hidden = mix.shape[0], down.shape[2]
-    normal = np.empty((batch, width), np.float32)
-    mixed = np.empty((batch, mix.shape[1]), np.float32)
-    read = np.empty((batch, output.shape[2]), np.float32)
-    added = np.empty((batch, width), np.float32)
-    both = np.empty((batch, 2 * hidden), np.float32)
-    gated = np.empty((batch, hidden), np.float32)
-    score = np.empty(max(length + 1, hidden), np.float32)
+    length, epsilon = where
+    gains, threads = vectors.gains, team.threads
+    layers, width = weights.down.shape[0], weights.down.shape[1]
+    hidden = weights.down.shape[2]
+    x = np.empty((tokens.shape[0], width), np.float32)
+    for b in range(tokens.shape[0]):
+        x[b] = vectors.embedding[tokens[b]]
+    normal = np.empty_like(x)
+    of_mix = part_of(weights.mix.shape[1], team)
+    of_width, of_hidden = part_of(width, team), part_of(hidden, team)
+    meeting = 1
     for layer in range(layers):
-        for b in range(batch):
-            normalise(x[b], gains[2 * layer], epsilon, normal[b])
-        product(mix[layer], mix_scale[layer], normal, mixed)
-        for b in range(batch):
-            read_layer(
-                mixed[b], bias[layer], head_gains[layer], epsilon, turn,
-                keys[layer, b], values[layer, b], length, score, read[b],
-            )
-        product(output[layer], output_scale[layer], read, added)
-        for b in range(batch):
-            for i in range(width):
-                x[b, i] += added[b, i]
-            normalise(x[b], gains[2 * layer + 1], epsilon, normal[b])
-        product(gate_up[layer], gate_up_scale[layer], normal, both)
-        for b in range(batch):
-            gate(both[b], score[:hidden], gated[b])
-        product(down[layer], down_scale[layer], gated, added)
-        for b in range(batch):
-            for i in range(width):
-                x[b, i] += added[b, i]
-    for b in range(batch):
-        normalise(x[b], gains[2 * layers], epsilon, normal[b])
-    product(head, head_scale, normal, logits)
+        normalise_all(x, gains[2 * layer], epsilon, normal)
+        matrix, scale = weights.mix[layer], scales.mix[layer]
+        product(matrix, scale, normal, memory.mixed, of_mix[0], of_mix[1])
+        meeting = meet(memory.arrived, threads, meeting)
+        attention(vectors, memory, epsilon, layer, length, team)
+        meeting = meet(memory.arrived, threads, meeting)
+        matrix, scale = weights.output[layer], scales.output[layer]
+        product(matrix, scale, memory.read, memory.added, of_width[0], of_width[1])
+        meeting = meet(memory.arrived, threads, meeting)
+        add(x, memory.added)
+        normalise_all(x, gains[2 * layer + 1], epsilon, normal)
+        matrix, scale = weights.gate_up[layer], scales.gate_up[layer]
+        first, last = of_hidden
+        product(matrix[:hidden], scale[:hidden], normal, memory.gates, first, last)
+        product(matrix[hidden:], scale[hidden:], normal, memory.ups, first, last)
+        for b in range(x.shape[0]):
+            gate(memory.gates[b], memory.ups[b], first, last, memory.gated[b])
+        meeting = meet(memory.arrived, threads, meeting)
+        matrix, scale = weights.down[layer], scales.down[layer]
+        product(matrix, scale, memory.gated, memory.added, of_width[0], of_width[1])
+        meeting = meet(memory.arrived, threads, meeting)
+        add(x, memory.added)
+    normalise_all(x, gains[2 * layers], epsilon, normal)
+    first, last = part_of(weights.head.shape[0], team)
+    product(weights.head, scales.head, normal, logits, first, last)
+    meet(memory.arrived, threads, meeting)

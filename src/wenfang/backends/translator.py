@@ -1,0 +1,302 @@
+"""Who translates: a bundle of the layout `translation`, or any writer that follows instructions.
+
+Both are given text with marks (`data.translation.MARK`) for what must not change, and answer with
+text that holds the same marks, each once; what cannot be translated so is said, never dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from wenfang.backends.writer import Ask, Draft, Writer
+from wenfang.data.parallel import plain_chinese, plain_english
+from wenfang.data.translation import (
+    MARK,
+    SLOT_COUNT,
+    SLOT_TOKENS,
+    SLOTS,
+    Language,
+    TranslationLayout,
+    decode,
+)
+from wenfang.errors import BundleError
+from wenfang.knowledge.script import to_simplified
+from wenfang.models.load import Loaded
+from wenfang.models.seq2seq import Seq2Seq
+from wenfang.tokenizer import END, PADDING, Tokenizer
+
+BEAMS = 4
+LENGTH_PENALTY = 1.0
+WRITER_CHARACTERS = 6000
+NAMES = {"en": "English", "zh": "Chinese (simplified characters)"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """One text in the other language, its marks in it.
+
+    log_probability_nats  mean of a token, None where the translator does not tell
+    whole                 False: it could not be translated as one piece
+    """
+
+    text: str
+    log_probability_nats: float | None = None
+    whole: bool = True
+
+
+class Interpreter(Protocol):
+    """Anything that translates."""
+
+    @property
+    def passages(self) -> bool:
+        """Whether whole passages are wanted rather than sentences."""
+        ...
+
+    def fits(self, text: str, into: Language) -> bool:
+        """Whether `text` can be given as one piece."""
+        ...
+
+    def render(self, text: str, into: Language, meanings: Mapping[str, str]) -> Rendering:
+        """`text` in the other language; meanings: mark -> what it stands for."""
+        ...
+
+    def unknown(self, text: str) -> list[str]:
+        """Words of `text` that it hardly knows."""
+        ...
+
+
+class BundleInterpreter:
+    """Sentences by one loaded bundle, beam search, every mark written exactly once.
+
+    Marks become the slots of its layout, so a text may hold SLOT_COUNT of them.
+
+    raises BundleError for a bundle of another layout
+    """
+
+    passages = False
+
+    def __init__(self, loaded: Loaded) -> None:
+        if loaded.layout != "translation" or not isinstance(loaded.model, Seq2Seq):
+            raise BundleError(
+                "{model} is no translator (its layout is {layout}); name one, or "
+                "openai:URL#model as writer",
+                model=loaded.name,
+                layout=loaded.layout,
+            )
+        assert loaded.tokenizer
+        self.model: Seq2Seq = loaded.model
+        self.tokenizer: Tokenizer = loaded.tokenizer
+        self.layout = TranslationLayout()
+
+    def fits(self, text: str, into: Language) -> bool:
+        """Whether source and slots have room in the model's context."""
+        return (
+            len(MARK.findall(text)) <= SLOT_COUNT
+            and len(text) < 20 * self.model.config.context
+            and len(self._source(text, into)) <= self.model.config.context
+        )
+
+    def render(self, text: str, into: Language, meanings: Mapping[str, str]) -> Rendering:
+        """The likeliest translation that keeps the marks and ends within the context."""
+        source = self._source(text, into)
+        marks = MARK.findall(text)
+        slots = [self.tokenizer.id(token) for token in SLOT_TOKENS[: len(marks)]]
+        steps = min(self.model.config.context, 3 * len(source) + 8)
+        settings = BeamSettings(
+            steps=steps,
+            end=self.tokenizer.id(END),
+            start=self.tokenizer.id(PADDING),
+            slots=slots,
+            slot_ids=[self.tokenizer.id(token) for token in SLOT_TOKENS],
+            forbidden=self._forbidden(),
+        )
+        found = beam_search(self.model, source, settings)
+        if found is None:
+            return Rendering(text="", whole=False)
+        tokens, score = found
+        back = str.maketrans(dict(zip(SLOTS, marks, strict=False)))
+        written = decode(tokens, self.tokenizer).translate(back)
+        # Bytes that are no character: the model has lost its way.
+        whole = bool(written.strip()) and "\ufffd" not in written
+        return Rendering(text=written.strip(), log_probability_nats=score, whole=whole)
+
+    def unknown(self, text: str) -> list[str]:
+        """Words that the tokenizer has to spell: rare in training, or never met there."""
+        words = re.findall(r"[A-Za-z]{4,}|[\u3400-\u9fff]", to_simplified(text))
+        return list(dict.fromkeys(word for word in words if self._spelt(word)))
+
+    def _spelt(self, word: str) -> bool:
+        if len(word) == 1:
+            return len(self.tokenizer.encode(word)) > 1
+        return len(self.tokenizer.encode(f" {word}")) > 1 + len(word) / 4
+
+    def _source(self, text: str, into: Language) -> list[int]:
+        slots = dict(zip(MARK.findall(text), SLOTS, strict=False))
+        bare = text.translate(str.maketrans(slots))
+        plain = plain_chinese(to_simplified(bare)) if into == "en" else plain_english(bare)
+        return self.layout.source(plain, self.tokenizer, into)
+
+    def _forbidden(self) -> list[int]:
+        """Specials that are never written: all but the end and the slots."""
+        names = self.tokenizer.tokens()
+        allowed = {END, *SLOT_TOKENS}
+        return [
+            index
+            for index, name in enumerate(names[: 3 + len(self.layout.specials)])
+            if name not in allowed
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSettings:
+    """How a translation is searched for.
+
+    steps     tokens at most, the end among them
+    slots     ids that must be written, each once; slot_ids: of all slots, the others never
+    """
+
+    steps: int
+    end: int
+    start: int
+    slots: Sequence[int] = ()
+    slot_ids: Sequence[int] = ()
+    forbidden: Sequence[int] = ()
+    beams: int = BEAMS
+    length_penalty: float = LENGTH_PENALTY
+
+
+@dataclass(kw_only=True)
+class _Beams:
+    """Unfinished hypotheses: the tokens of each and their log-probability."""
+
+    tokens: list[list[int]] = field(default_factory=lambda: [[]])
+    scores: list[float] = field(default_factory=lambda: [0.0])
+
+
+@torch.no_grad()
+def beam_search(
+    model: Seq2Seq, source: list[int], settings: BeamSettings
+) -> tuple[list[int], float] | None:
+    """The best finished sequence without its end, and its mean log-probability in nats; None where
+    none ends in time.
+    """
+    memory = model.encode(torch.tensor([source]), None)
+    cache = model.new_cache(memory, None, settings.steps)
+    tokens, beams = torch.tensor([[settings.start]]), _Beams()
+    best: tuple[float, list[int], float] | None = None
+    for step in range(settings.steps):
+        logits = model.logits(model.hidden(tokens, cache)[:, -1])
+        _restrict(logits, beams.tokens, settings, settings.steps - step)
+        scores = torch.log_softmax(logits, -1) + torch.tensor(beams.scores)[:, None]
+        top = torch.topk(scores.flatten(), min(2 * settings.beams, scores.numel()))
+        rows, following = _Beams(tokens=[], scores=[]), list[int]()
+        for score, place in zip(top.values.tolist(), top.indices.tolist(), strict=True):
+            row, token = divmod(place, scores.shape[1])
+            if score == -float("inf"):
+                continue
+            written = [*beams.tokens[row], token]
+            if token == settings.end:
+                merit = score / len(written) ** settings.length_penalty
+                if best is None or merit > best[0]:
+                    best = (merit, written[:-1], score / len(written))
+            elif len(rows.tokens) < settings.beams:
+                rows.tokens.append(written)
+                rows.scores.append(score)
+                following.append(row)
+        beams = rows
+        # No longer sequence can be better than its score so far, spread over all the steps.
+        if not rows.tokens or (
+            best and max(rows.scores) / settings.steps**settings.length_penalty < best[0]
+        ):
+            break
+        cache.select(torch.tensor(following))
+        tokens = torch.tensor([[row[-1]] for row in rows.tokens])
+    return (best[1], best[2]) if best else None
+
+
+def _restrict(
+    logits: Tensor, rows: Sequence[Sequence[int]], settings: BeamSettings, left: int
+) -> None:
+    """Slots once each, the end only after all of them, and in time for both."""
+    refused = -float("inf")
+    logits[:, list(settings.forbidden)] = refused
+    slots = set(settings.slots)
+    for number, row in enumerate(rows):
+        missing = slots - set(row)
+        logits[number, [slot for slot in settings.slot_ids if slot not in missing]] = refused
+        if missing:
+            logits[number, settings.end] = refused
+        if left <= len(missing) + 1:
+            kept = list(missing) or [settings.end]
+            only = torch.full_like(logits[number], refused)
+            only[kept] = logits[number, kept]
+            logits[number] = only
+
+
+class WriterInterpreter:
+    """Passages by any writer that follows instructions; marks are shown as ⟦1⟧, ⟦2⟧ …
+
+    An answer that loses or repeats a mark, or is cut, is asked for once more and then refused.
+    """
+
+    passages = True
+
+    def __init__(self, writer: Writer, seed: int = 0, attempts: int = 2) -> None:
+        self.writer = writer
+        self.seed = seed
+        self.attempts = attempts
+
+    def fits(self, text: str, into: Language) -> bool:
+        """A passage goes as one piece if it is not longer than any page."""
+        return len(text) <= WRITER_CHARACTERS
+
+    def unknown(self, text: str) -> list[str]:
+        """A writer does not tell what it does not know."""
+        return []
+
+    def render(self, text: str, into: Language, meanings: Mapping[str, str]) -> Rendering:
+        """The writer's translation with every mark in it once."""
+        shown = {mark: f"⟦{number}⟧" for number, mark in enumerate(MARK.findall(text), start=1)}
+        ask = Ask(
+            prompt="".join(shown.get(character, character) for character in text),
+            system=instructions(into, {shown[mark]: meanings.get(mark, "") for mark in shown}),
+            seed=self.seed,
+            temperature=0.0,
+            maximum_tokens=64 + 3 * len(text),
+        )
+        for attempt in range(self.attempts):
+            (draft,) = self.writer.write(ask)
+            if found := _unmarked(draft, shown):
+                return found
+            ask = replace(ask, seed=self.seed + attempt + 1, temperature=0.7)
+        return Rendering(text="", whole=False)
+
+
+def _unmarked(draft: Draft, shown: Mapping[str, str]) -> Rendering | None:
+    """A draft with its marks, or None where one is lost, or the draft empty or cut."""
+    text = " ".join(draft.text.split())
+    if draft.finish != "stop" or not text or any(text.count(one) != 1 for one in shown.values()):
+        return None
+    for mark, one in shown.items():
+        text = text.replace(one, mark)
+    nats = draft.log_probability_nats
+    mean = nats / draft.tokens if nats is not None and draft.tokens else None
+    return Rendering(text=text, log_probability_nats=mean)
+
+
+def instructions(into: Language, meanings: Mapping[str, str]) -> str:
+    """What a writer is told: the direction, and what its marks stand for."""
+    asked = [
+        f"Translate the user's text into {NAMES[into]}.",
+        "Answer with the translation alone, in one line, without quotes or notes.",
+    ]
+    if meanings:
+        told = "; ".join(f"{mark} = {meaning[:80]}" for mark, meaning in meanings.items())
+        asked.append(f"Keep each mark exactly once where it belongs: {told}")
+    return " ".join(asked)

@@ -1,0 +1,141 @@
+"""A text becomes its translation: the document, both languages side by side, a report; sealed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from wenfang import config
+from wenfang.backends.shelf import find_bundle
+from wenfang.backends.translator import BundleInterpreter, Interpreter, WriterInterpreter
+from wenfang.backends.writer import Writer
+from wenfang.device import environment
+from wenfang.errors import NotFoundError
+from wenfang.media.markdown import read_markdown, read_plain
+from wenfang.models.load import load
+from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
+from wenfang.scenarios.rights import require_commercial
+from wenfang.scenarios.translate_brief import TranslateBrief
+from wenfang.scenarios.translate_pages import (
+    TranslationReport,
+    render_sides,
+    render_translation_report,
+)
+from wenfang.scenarios.translating import Direction, Translated, translate_document
+from wenfang.seal import Payload, SealedFile
+from wenfang.store import Link, Manifest
+
+# Who opens a writer that is no bundle, by what stands before the colon of its name.
+OPENERS: dict[str, Callable[[str], Writer]] = {}
+
+
+def translate(brief: TranslateBrief, studio: Studio) -> Piece:
+    """Translate, put together again, and seal."""
+    made_with, interpreter, bundle = _open(studio.model or brief.writer, brief, studio)
+    lineage = studio.store.lineage(bundle.id)
+    if studio.commercial:
+        require_commercial(lineage, made_with)
+    inputs: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
+    if not studio.private:
+        inputs = (*inputs, Link(role="brief", id=_keep_brief(brief, studio).id))
+    document = read_markdown(brief.content) if brief.markdown else read_plain(brief.content)
+    source, into = brief.languages
+    translated = translate_document(
+        document,
+        interpreter,
+        Direction(source=source, into=into),
+        brief.terms,
+        lambda done, of: studio.on_event(Event(step="write", done=done, of=of)),
+    )
+    facts: dict[str, Any] = {
+        "made_with": made_with,
+        **request_facts(studio, brief),
+        "translation": {"from": source, "into": into, **translated.counts()},
+        "environment": environment(),
+    }
+    payloads = _payloads(brief, translated, studio)
+    files = [publish(studio, name, payload, inputs, facts) for name, payload in payloads]
+    content = TranslationReport(
+        brief=None if studio.private else config.to_dict(brief),
+        title=_title(brief),
+        translated=translated,
+        terms=brief.terms,
+        model=bundle,
+        lineage=lineage,
+        files=tuple(files),
+    )
+    page = Payload(media_type="text/html", data=render_translation_report(content))
+    files.append(publish(studio, "report.html", page, inputs, facts))
+    studio.on_event(Event(step="done", done=1, of=1))
+    return Piece(
+        name=_title(brief),
+        text=translated.text,
+        files=tuple(files),
+        manifest=_keep_piece(brief, studio, files),
+        facts={"translation": facts["translation"]},
+    )
+
+
+def _open(named: str, brief: TranslateBrief, studio: Studio) -> tuple[str, Interpreter, Manifest]:
+    """The translator, its name, and its manifest in the store."""
+    kind, colon, _ = named.partition(":")
+    if colon and kind in OPENERS:
+        writer = OPENERS[kind](named)
+        made_from = studio.store.adopt(list(writer.made_from))
+        return writer.name, WriterInterpreter(writer, brief.seed), made_from[-1]
+    if colon and not find_local(named):
+        raise NotFoundError(
+            "there is no writer {name}; name a bundle, or one of these kinds: {kinds}",
+            name=named,
+            kinds=", ".join(f"{kind}:…" for kind in OPENERS) or "-",
+        )
+    loaded = load(find_bundle(named))
+    adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
+    return loaded.name, BundleInterpreter(loaded), adopted
+
+
+def find_local(name: str) -> bool:
+    """Whether a name with a colon in it is a folder of this machine after all."""
+    try:
+        find_bundle(name)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _title(brief: TranslateBrief) -> str:
+    return brief.title or brief.document.replace("\\", "/").rpartition("/")[2] or "translation"
+
+
+def _payloads(
+    brief: TranslateBrief, translated: Translated, studio: Studio
+) -> list[tuple[str, Payload]]:
+    """The translation, and beside its source; a private piece's source is not published."""
+    made = [
+        ("translation.md", Payload(media_type="text/markdown", data=translated.text))
+        if brief.markdown
+        else ("translation.txt", Payload(media_type="text/plain", data=translated.text))
+    ]
+    if not studio.private:
+        sides = render_sides(_title(brief), translated, brief.languages)
+        made.append(("bilingual.html", Payload(media_type="text/html", data=sides)))
+    return made
+
+
+def _keep_brief(brief: TranslateBrief, studio: Studio) -> Manifest:
+    payload = json.dumps(config.to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
+    manifest = Manifest(kind="brief", name=_title(brief), media_type="application/json")
+    return studio.store.put(payload, manifest)
+
+
+def _keep_piece(brief: TranslateBrief, studio: Studio, files: list[SealedFile]) -> Manifest:
+    manifest = Manifest(
+        kind="piece",
+        name=_title(brief),
+        media_type="application/x-wenfang-piece",
+        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
+        key=piece_key(studio, brief),
+        facts={"scenario": brief.scenario},
+    )
+    return studio.store.put(None, manifest)
