@@ -111,9 +111,7 @@ def prompt(shape: Shape, batch: int) -> Tensor:
     """Random tokens (batch, shape.prompt), the same for all."""
     generator = torch.Generator().manual_seed(1)
     size = (batch, shape.prompt)
-    return torch.randint(
-        llama_cpp.FIRST_WORD, shape.vocabulary_size, size, generator=generator
-    )
+    return torch.randint(llama_cpp.FIRST_WORD, shape.vocabulary_size, size, generator=generator)
 
 
 def ours(model: gpt.GPT, tokens: Tensor, count: int, kind: str) -> tuple[Tensor, float]:
@@ -126,7 +124,9 @@ def ours(model: gpt.GPT, tokens: Tensor, count: int, kind: str) -> tuple[Tensor,
     if kind == "plain":
         predict = CachedPredict(model, rows, capacity)
     else:
-        predict = fast_decoder(model, rows, capacity, precision="int8" if kind == "int8" else "float32")
+        predict = fast_decoder(
+            model, rows, capacity, precision="int8" if kind == "int8" else "float32"
+        )
     assert predict is not None, decoding_path(model).reason
     clock: list[float] = []
     drawn = sample(
@@ -281,7 +281,9 @@ print(time.perf_counter() - started)
 
 def seconds_of(program: str) -> float:
     """What a fresh Python prints."""
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     return float(out.stdout)
 
 

@@ -15,20 +15,17 @@ from conftest import Call
 from tiny_translator import build_translator
 from wenfang.backends.shelf import find_bundle
 from wenfang.backends.translator import (
-    BeamSettings,
     BundleInterpreter,
     Rendering,
+    SlotStep,
     WriterInterpreter,
-    beam_search,
 )
 from wenfang.backends.writer import Ask, Draft
 from wenfang.data.translation import MARK, MARK_BASE, Language
 from wenfang.errors import BriefError, BundleError, RightsError, WenfangError
 from wenfang.media.markdown import read_markdown, read_plain, skeleton
-from wenfang.models import seq2seq
 from wenfang.models.load import load
 from wenfang.scenarios import SCENARIOS, read_brief, translate_brief
-from wenfang.scenarios import translate as _  # noqa: F401 - the module under its own name below
 from wenfang.scenarios.translating import Direction, Translated, translate_document
 from wenfang.store import Manifest
 
@@ -159,37 +156,33 @@ def interpreter(home: Path) -> BundleInterpreter:
     return BundleInterpreter(load(find_bundle("translator")))
 
 
-def test_every_mark_is_written_exactly_once(interpreter: BundleInterpreter) -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_every_slot_is_written_once_before_the_end_and_in_time(seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    steps, wanted, refused = 9, [3, 4, 5], [0, 6]
+    step = SlotStep(wanted, 2, refused, steps)
+    rows = torch.zeros(5, 0, dtype=torch.int64)
+    for _ in range(steps):
+        logits = step(torch.randn(5, 12, generator=draw) * 4, rows)
+        rows = torch.cat((rows, logits.argmax(1, keepdim=True)), 1)
+    for row in rows.tolist():
+        before = row[: row.index(2)] if 2 in row else row[:-1]
+        assert all(before.count(slot) == 1 for slot in wanted)
+        assert not set(before) & set(refused)
+
+
+def test_marks_come_back_from_the_bundle_or_it_is_said(interpreter: BundleInterpreter) -> None:
     marks = [chr(MARK_BASE + number) for number in range(8)]
     for count in range(9):
-        text = "I " + " and ".join(marks[:count]) + " go."
+        text = "I" + "".join(marks[:count])
+        assert interpreter.fits(text, "zh")
         found = interpreter.render(text, "zh", {})
-        assert sorted(MARK.findall(found.text)) == marks[:count]
-
-
-def test_the_beam_finds_what_is_likeliest(interpreter: BundleInterpreter) -> None:
-    model = interpreter.model
-    settings = BeamSettings(steps=3, end=2, start=0, beams=200, length_penalty=0.0)
-    found = beam_search(model, [5, 6, 2], settings)
-    assert found is not None
-    with torch.no_grad():
-        memory = model.encode(torch.tensor([[5, 6, 2]]), None)
-        first = torch.log_softmax(model.logits(model.decode(memory, None, torch.tensor([[0]]))), -1)
-        best = (float(first[0, 0, 2]), [])
-        for token in range(model.config.vocabulary_size):
-            if token == 2:
-                continue
-            both = model.logits(model.decode(memory, None, torch.tensor([[0, token]])))
-            score = float(torch.log_softmax(both, -1)[0, 1, 2] + first[0, 0, token])
-            best = max(best, (score, [token]))
-    tokens, mean = found
-    if len(tokens) < 2:
-        assert tokens == best[1]
-        assert mean == pytest.approx(best[0] / (len(tokens) + 1), abs=1e-4)
+        assert sorted(MARK.findall(found.text)) == (marks[:count] if found.text else [])
+        assert found.text or not found.whole
 
 
 def test_a_bundle_of_another_layout_is_refused(home: Path) -> None:
-    with pytest.raises(BundleError, match="verse is no translator"):
+    with pytest.raises(BundleError, match="layout verse, not translation"):
         BundleInterpreter(load(find_bundle("verse")))
 
 
@@ -200,7 +193,9 @@ class Told:
     """Answers what it is given to answer."""
 
     name = "openai:http://localhost#m"
-    made_from = (Manifest(kind="bundle", name="m", media_type="application/x-endpoint"),)
+    made_from: tuple[Manifest, ...] = (
+        Manifest(kind="bundle", name="m", media_type="application/x-endpoint"),
+    )
 
     def __init__(self, *answers: str | Callable[[Ask], str], finish: Any = "stop") -> None:
         self.answers = list(answers)
@@ -237,7 +232,7 @@ def make(home: Path, call: Call) -> Callable[..., Any]:
 
     def run(*arguments: str, **fields: object) -> Any:
         brief = {"scenario": "translate", "text": GUIDE, "glossary": dict(TERMS), **fields}
-        Path("brief.json").write_text(json.dumps(brief, ensure_ascii=False), "utf-8")
+        Path("brief.json").write_text(json.dumps(brief), "utf-8")
         return call("create", "brief.json", "-o", "out", "--json", *arguments)
 
     return run
@@ -248,7 +243,7 @@ def test_a_brief_becomes_three_sealed_files(make: Any, call: Call) -> None:
     text = Path("out/translation.md").read_text("utf-8")
     assert "咖啡" in text
     assert "http://x.y/a_b" in text
-    assert "http://x.y/a_b" in Path("out/bilingual.html").read_text("utf-8")
+    assert "not me" not in Path("out/bilingual.html").read_text("utf-8")
     report = Path("out/report.html").read_text("utf-8")
     assert "coffee shop" in report
     assert call("verify", "out").code == 0
@@ -302,7 +297,7 @@ def test_a_writer_of_another_kind_translates(make: Any, monkeypatch: pytest.Monk
 
     scenario = sys.modules["wenfang.scenarios.translate"]
     made = Told(*[lambda ask: "".join(c for c in ask.prompt if c in "⟦⟧0123456789") or "好"] * 40)
-    monkeypatch.setitem(scenario.OPENERS, "told", lambda name: made)  # type: ignore[attr-defined]
+    monkeypatch.setitem(scenario.OPENERS, "told", lambda name: made)
     text = "Tom likes **tea** very much.\n"
     assert make(text=text, writer="told:x", glossary={}).code == 0
     assert "**好**" in Path("out/translation.md").read_text("utf-8")
@@ -387,7 +382,6 @@ def test_a_document_of_a_megabyte_keeps_its_structure() -> None:
     assert skeleton(found.text) == skeleton(text)
 
 
-def test_the_tiny_model_is_what_the_bundle_holds(interpreter: BundleInterpreter) -> None:
-    assert isinstance(interpreter.model, seq2seq.Seq2Seq)
+def test_what_does_not_fit_the_model_is_known_before(interpreter: BundleInterpreter) -> None:
     assert interpreter.fits("I like tea.", "zh")
     assert not interpreter.fits("tea " * 200, "zh")

@@ -50,7 +50,10 @@ def set_threads(count: int) -> None:
 @cache
 def wastes_vector_units() -> bool:
     """Whether MKL runs without this processor's AVX-512, and oneDNN is here to use it."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkldnn.is_available():
+    if (
+        torch.backends.cpu.get_cpu_capability() != "AVX512"
+        or not torch.backends.mkldnn.is_available()
+    ):
         return False
     try:
         facts = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")

@@ -39,6 +39,7 @@ from wenfang.data.batches import Batches, Share
 from wenfang.device import noise
 from wenfang.errors import ConfigError, StoppedError, TrainingError
 from wenfang.metrics.curve import loss_curve_svg
+from wenfang.models.products import fast_products
 from wenfang.objectives import Objective
 from wenfang.optim import OptimConfig
 
@@ -133,6 +134,7 @@ class Trainer:
         with (
             exclusive(self.run / f"rank{self.share.rank}.lock", str(self.run)),
             _stoppable() as stop,
+            fast_products(),
         ):
             self._resume()
             self.on_event(Event(kind="start", step=self.step, steps=self.task.config.steps))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from wenfang.backends.pairwriter import PairWriter
 from wenfang.backends.writer import Ask, Draft, Writer
 from wenfang.data.parallel import plain_chinese, plain_english
 from wenfang.data.translation import (
@@ -25,11 +26,10 @@ from wenfang.data.translation import (
     TranslationLayout,
     decode,
 )
-from wenfang.errors import BundleError
 from wenfang.knowledge.script import to_simplified
 from wenfang.models.load import Loaded
-from wenfang.models.seq2seq import Seq2Seq
-from wenfang.tokenizer import END, PADDING, Tokenizer
+from wenfang.samplers.beam import Beam
+from wenfang.tokenizer import END, Tokenizer
 
 BEAMS = 4
 LENGTH_PENALTY = 1.0
@@ -82,44 +82,33 @@ class BundleInterpreter:
     passages = False
 
     def __init__(self, loaded: Loaded) -> None:
-        if loaded.layout != "translation" or not isinstance(loaded.model, Seq2Seq):
-            raise BundleError(
-                "{model} is no translator (its layout is {layout}); name one, or "
-                "openai:URL#model as writer",
-                model=loaded.name,
-                layout=loaded.layout,
-            )
-        assert loaded.tokenizer
-        self.model: Seq2Seq = loaded.model
-        self.tokenizer: Tokenizer = loaded.tokenizer
+        self.pairs = PairWriter(loaded, ("translation",))
+        self.tokenizer: Tokenizer = self.pairs.tokenizer
+        self.context = self.pairs.model.config.context
         self.layout = TranslationLayout()
 
     def fits(self, text: str, into: Language) -> bool:
         """Whether source and slots have room in the model's context."""
         return (
             len(MARK.findall(text)) <= SLOT_COUNT
-            and len(text) < 20 * self.model.config.context
-            and len(self._source(text, into)) <= self.model.config.context
+            and len(text) < 20 * self.context
+            and len(self._source(text, into)) <= self.context
         )
 
     def render(self, text: str, into: Language, meanings: Mapping[str, str]) -> Rendering:
         """The likeliest translation that keeps the marks and ends within the context."""
         source = self._source(text, into)
         marks = MARK.findall(text)
-        slots = [self.tokenizer.id(token) for token in SLOT_TOKENS[: len(marks)]]
-        steps = min(self.model.config.context, 3 * len(source) + 8)
-        settings = BeamSettings(
-            steps=steps,
-            end=self.tokenizer.id(END),
-            start=self.tokenizer.id(PADDING),
-            slots=slots,
-            slot_ids=[self.tokenizer.id(token) for token in SLOT_TOKENS],
-            forbidden=self._forbidden(),
-        )
-        found = beam_search(self.model, source, settings)
-        if found is None:
+        slots = [self.tokenizer.id(token) for token in SLOT_TOKENS]
+        steps = min(self.context - 1, 3 * len(source) + 8)
+        refused = [*self._forbidden(), *slots[len(marks) :]]
+        step = SlotStep(slots[: len(marks)], self.tokenizer.id(END), refused, steps)
+        beam = Beam(beams=BEAMS, length_penalty=LENGTH_PENALTY, maximum_tokens=steps)
+        found = self.pairs.best([source], beam, [step])[0]
+        if not found or not found[0].stopped:
             return Rendering(text="", whole=False)
-        tokens, score = found
+        tokens, nats = found[0].tokens, found[0].log_probabilities
+        score = sum(nats) / len(nats)
         back = str.maketrans(dict(zip(SLOTS, marks, strict=False)))
         written = decode(tokens, self.tokenizer).translate(back)
         # Bytes that are no character: the model has lost its way.
@@ -153,90 +142,32 @@ class BundleInterpreter:
         ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class BeamSettings:
-    """How a translation is searched for.
+class SlotStep:
+    """A constraint: the slots `wanted` once each before the end and in time, no other special."""
 
-    steps     tokens at most, the end among them
-    slots     ids that must be written, each once; slot_ids: of all slots, the others never
-    """
+    def __init__(
+        self, wanted: Sequence[int], end: int, forbidden: Sequence[int], steps: int
+    ) -> None:
+        self.wanted = torch.tensor(list(wanted), dtype=torch.int64)
+        self.end = end
+        self.forbidden = list(forbidden)
+        self.steps = steps
 
-    steps: int
-    end: int
-    start: int
-    slots: Sequence[int] = ()
-    slot_ids: Sequence[int] = ()
-    forbidden: Sequence[int] = ()
-    beams: int = BEAMS
-    length_penalty: float = LENGTH_PENALTY
-
-
-@dataclass(kw_only=True)
-class _Beams:
-    """Unfinished hypotheses: the tokens of each and their log-probability."""
-
-    tokens: list[list[int]] = field(default_factory=lambda: [[]])
-    scores: list[float] = field(default_factory=lambda: [0.0])
-
-
-@torch.no_grad()
-def beam_search(
-    model: Seq2Seq, source: list[int], settings: BeamSettings
-) -> tuple[list[int], float] | None:
-    """The best finished sequence without its end, and its mean log-probability in nats; None where
-    none ends in time.
-    """
-    memory = model.encode(torch.tensor([source]), None)
-    cache = model.new_cache(memory, None, settings.steps)
-    tokens, beams = torch.tensor([[settings.start]]), _Beams()
-    best: tuple[float, list[int], float] | None = None
-    for step in range(settings.steps):
-        logits = model.logits(model.hidden(tokens, cache)[:, -1])
-        _restrict(logits, beams.tokens, settings, settings.steps - step)
-        scores = torch.log_softmax(logits, -1) + torch.tensor(beams.scores)[:, None]
-        top = torch.topk(scores.flatten(), min(2 * settings.beams, scores.numel()))
-        rows, following = _Beams(tokens=[], scores=[]), list[int]()
-        for score, place in zip(top.values.tolist(), top.indices.tolist(), strict=True):
-            row, token = divmod(place, scores.shape[1])
-            if score == -float("inf"):
-                continue
-            written = [*beams.tokens[row], token]
-            if token == settings.end:
-                merit = score / len(written) ** settings.length_penalty
-                if best is None or merit > best[0]:
-                    best = (merit, written[:-1], score / len(written))
-            elif len(rows.tokens) < settings.beams:
-                rows.tokens.append(written)
-                rows.scores.append(score)
-                following.append(row)
-        beams = rows
-        # No longer sequence can be better than its score so far, spread over all the steps.
-        if not rows.tokens or (
-            best and max(rows.scores) / settings.steps**settings.length_penalty < best[0]
-        ):
-            break
-        cache.select(torch.tensor(following))
-        tokens = torch.tensor([[row[-1]] for row in rows.tokens])
-    return (best[1], best[2]) if best else None
-
-
-def _restrict(
-    logits: Tensor, rows: Sequence[Sequence[int]], settings: BeamSettings, left: int
-) -> None:
-    """Slots once each, the end only after all of them, and in time for both."""
-    refused = -float("inf")
-    logits[:, list(settings.forbidden)] = refused
-    slots = set(settings.slots)
-    for number, row in enumerate(rows):
-        missing = slots - set(row)
-        logits[number, [slot for slot in settings.slot_ids if slot not in missing]] = refused
-        if missing:
-            logits[number, settings.end] = refused
-        if left <= len(missing) + 1:
-            kept = list(missing) or [settings.end]
-            only = torch.full_like(logits[number], refused)
-            only[kept] = logits[number, kept]
-            logits[number] = only
+    def __call__(self, logits: Tensor, drawn: Tensor) -> Tensor:
+        """(B, V) logits after (B, t) tokens, what is refused at -inf."""
+        logits = logits.clone()
+        logits[:, self.forbidden] = -torch.inf
+        written = (drawn[:, :, None] == self.wanted).any(1)  # (B, slots)
+        missing = (~written).sum(1)
+        logits[:, self.wanted] = logits[:, self.wanted].masked_fill(written, -torch.inf)
+        logits[missing > 0, self.end] = -torch.inf
+        late = missing >= self.steps - drawn.shape[1] - 1
+        for row in (late & (missing > 0)).nonzero().flatten().tolist():
+            left = self.wanted[~written[row]]
+            only = torch.full_like(logits[row], -torch.inf)
+            only[left] = logits[row, left]
+            logits[row] = only
+        return logits
 
 
 class WriterInterpreter:

@@ -36,6 +36,7 @@ from wenfang.checks.venue_words import (
 Said = dict[str, set[str]]
 
 WORD = re.compile(r"£?\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)?|[.,;:!?()/&-]")
+FUZZY_CHARACTERS = 5000  # a longer text is no copy of a venue, and slow to compare
 BREAKS = frozenset(".;!?()")
 STOPS = ("but", "with", "while", "is", "are", "located", "near", "which", "serves", "serving", "in")
 # Words beside which a degree needs no verb: rates it highly.
@@ -67,6 +68,8 @@ def find(text: str, words: str) -> tuple[int, int] | None:
     exact = re.search(rf"(?<!\w){re.escape(bare)}(?!\w)", text)
     if exact:
         return exact.span()
+    if len(text) > FUZZY_CHARACTERS:
+        return None
     count, slips = len(bare.split()), max(1, len(bare) // 6) if len(bare) > 4 else 0
     spots = [found.span() for found in re.finditer(r"[\w']+", text)]
     for size in (count, count + 1, max(1, count - 1)):
@@ -200,7 +203,7 @@ def _friendliness(text: str) -> Iterator[str]:
 def _welcome(clause: str, found: re.Match[str]) -> Iterator[str]:
     """Whether the people that `found` names in a clause are welcome, if it says so at all."""
     around = clause[max(0, found.start() - 60) : found.end() + 30]
-    before = clause[: found.start()]
+    before = clause[max(0, found.start() - 80) : found.start()]
     brought = re.search(r"\b(?:with|bring) (?:the |your |all )+$", before)
     if re.search(r"\b(?:no|without|dislike|don't like)\b[a-z ]{0,12}$", before):
         yield "no"

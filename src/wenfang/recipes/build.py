@@ -24,6 +24,7 @@ from wenfang.data.batches import (
 )
 from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import LABELLED, LAYOUTS, VERSE
+from wenfang.data.pair_layouts import PAIR_LAYOUTS
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
@@ -35,7 +36,7 @@ from wenfang.objectives.classification import Classification
 from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
 from wenfang.objectives.span import SENTINEL_NAMES
-from wenfang.recipes.learn_pairs import PAIR_LAYOUTS, learn_pairs, learn_spans
+from wenfang.recipes.learn_pairs import learn_pairs, learn_spans
 from wenfang.recipes.picture_suite import read_drawings
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.streams import stream_tokens

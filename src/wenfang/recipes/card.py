@@ -158,6 +158,11 @@ def _samples(numbers: Mapping[str, Any]) -> list[str]:
     samples = numbers.get("samples", [])
     if not samples:
         return []
+    if "prompt" in samples[0]:
+        lines = ["## Samples", "", "The first of the test part, unpicked, by beam search.", ""]
+        for sample in samples:
+            lines.append(f"- {sample['prompt']} → {sample['text']}")
+        return [*lines, ""]
     lines = ["## Samples", "", "The first seeds of the evaluation, on unseen titles, unpicked.", ""]
     for sample in samples:
         form = FORMS[len(sample["lines"][0])]

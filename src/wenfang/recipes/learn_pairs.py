@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +10,8 @@ from torch import nn
 
 from wenfang.data.batches import Batches, WindowBatches
 from wenfang.data.dataset import Dataset
-from wenfang.data.layouts import PairLayout
 from wenfang.data.pair_batches import PairBatches, Pairs
-from wenfang.data.translation import TranslationLayout
-from wenfang.data.venue import VenueLayout
+from wenfang.data.pair_layouts import PAIR_LAYOUTS
 from wenfang.errors import ConfigError, DataError
 from wenfang.models.seq2seq import Config as Seq2SeqConfig
 from wenfang.models.seq2seq import Seq2Seq
@@ -23,30 +21,6 @@ from wenfang.objectives.teacher_forcing import SCORING_ROWS, TeacherForcing, tar
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.streams import stream_tokens
 from wenfang.tokenizer import END, PADDING, Tokenizer
-
-
-class Layout(Protocol):
-    """What PairLayout is, and every other layout of pairs."""
-
-    @property
-    def specials(self) -> tuple[str, ...]:
-        """Tokens of its own."""
-        ...
-
-    def texts(self, record: Any) -> list[str]:
-        """What the tokenizer learns its vocabulary from."""
-        ...
-
-    def pair(self, record: Any, tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
-        """A record as source and target."""
-        ...
-
-
-PAIR_LAYOUTS: dict[str, Layout] = {
-    "pairs": PairLayout(),
-    "translation": TranslationLayout(),
-    "venue": VenueLayout(),
-}
 
 
 def read_pairs(layout: str, dataset: Dataset, split: str, tokenizer: Tokenizer) -> Pairs:

@@ -29,8 +29,10 @@ from wenfang.metrics.text import bits_per_byte
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded
 from wenfang.recipes.build import class_logits, labels_of, window_loss
+from wenfang.recipes.pair_suite import measure_pairs
 from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.recipes.streams import stream_tokens
+from wenfang.samplers.beam import Beam
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
 BATCH = 16
@@ -39,7 +41,10 @@ OnStage = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteConfig:
-    """How much is measured: sampled poems, ranked titles, the order of the baseline."""
+    """How much is measured: sampled poems, ranked titles, the order of the baseline.
+
+    beam  how completions of pairs are searched for
+    """
 
     poems: int = 500
     ranked_titles: int = 200
@@ -47,6 +52,7 @@ class SuiteConfig:
     rounds: int = 4
     sampling: VerseSampling = VerseSampling()
     shown: int = 12
+    beam: Beam = Beam()
 
 
 STANDARD = SuiteConfig()
@@ -66,7 +72,12 @@ def evaluate(
     if loaded.layout == "pictures":
         assert loaded.threshold is not None
         return measure_pictures(loaded.model, loaded.threshold, dataset)
-    return _stream(loaded, dataset)
+    if loaded.layout in ("pairs", "venue"):
+        on_stage("writing")
+        return measure_pairs(loaded, dataset, "test", config.beam)
+    if loaded.layout == "stream":
+        return _stream(loaded, dataset)
+    return {}
 
 
 def _stream(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:

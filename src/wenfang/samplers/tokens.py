@@ -19,6 +19,7 @@ from wenfang.device import NoiseStream
 from wenfang.errors import ConfigError
 from wenfang.language import t
 from wenfang.models.gpt import GPT, Cache
+from wenfang.models.seq2seq import Seq2Seq
 
 LogitsStep = Callable[[Tensor, Tensor], Tensor]
 OnStep = Callable[[int], None]
@@ -89,6 +90,39 @@ class CachedPredict:
         """Logits after the last of `tokens`."""
         hidden = self._model.hidden(tokens, self._cache)
         return self._model.logits(hidden[:, -1])
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows."""
+        self._cache.select(rows)
+
+
+class Seq2SeqPredict:
+    """An encoder-decoder that has read its sources, with the keys and values of the targets.
+
+    sources  ids of each row's source; they may differ in length
+    capacity  most tokens of a target, the decoder's start counted
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: Seq2Seq, sources: Sequence[Sequence[int]], capacity: int) -> None:
+        self._model = model
+        longest = max(len(source) for source in sources)
+        tokens = torch.zeros(len(sources), longest, dtype=torch.int64)
+        mask = torch.zeros(len(sources), longest, dtype=torch.bool)
+        for row, source in enumerate(sources):
+            tokens[row, : len(source)] = torch.tensor(source)
+            mask[row, : len(source)] = True
+        self._cache = model.new_cache(model.encode(tokens, mask), mask, capacity)
+
+    @torch.no_grad()
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits after the last of `tokens`."""
+        hidden = self._model.hidden(tokens, self._cache)
+        return self._model.logits(hidden[:, -1])
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows."""
+        self._cache.select(rows)
 
 
 class GuidedPredict:

