@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,9 @@ class Echo:
 
     def fits(self, text: str, into: Language) -> bool:
         return len(text) <= self.most and len(MARK.findall(text)) <= 8
+
+    def prepare(self, texts: Sequence[str], into: Language, on_done: object) -> None:
+        """Nothing."""
 
     def render(self, text: str, into: Language, meanings: Mapping[str, str]) -> Rendering:
         self.asked.append(text)
@@ -179,6 +182,14 @@ def test_marks_come_back_from_the_bundle_or_it_is_said(interpreter: BundleInterp
         found = interpreter.render(text, "zh", {})
         assert sorted(MARK.findall(found.text)) == (marks[:count] if found.text else [])
         assert found.text or not found.whole
+
+
+def test_a_sentence_is_the_same_alone_and_among_others(interpreter: BundleInterpreter) -> None:
+    texts = ["I like tea.", "Tom reads a book.", f"She came at {chr(MARK_BASE)}.", "The cat."]
+    interpreter.prepare(texts, "zh")
+    together = [interpreter.render(text, "zh", {}).text for text in texts]
+    interpreter.ready.clear()
+    assert [interpreter.render(text, "zh", {}).text for text in texts] == together
 
 
 def test_a_bundle_of_another_layout_is_refused(home: Path) -> None:

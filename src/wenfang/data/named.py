@@ -302,8 +302,9 @@ VENUE_FILES = (
 E2E = NamedSource(
     name="e2e_nlg",
     origin="github.com/tuetschek/e2e-dataset at ab0d967dd5729ce455ef14ba9ffafc456a335264 "
-    "(devset.csv, testset_w_refs.csv) and, for its training part, github.com/harvardnlp/neural-template-gen, "
-    "data/e2e_aligned.tar.gz at dff72ca246e80fd0eef2ca0b8b1fbf21fe927df4",
+    "(devset.csv, testset_w_refs.csv) and, for its training part, "
+    "github.com/harvardnlp/neural-template-gen, data/e2e_aligned.tar.gz at "
+    "dff72ca246e80fd0eef2ca0b8b1fbf21fe927df4",
     licence="CC-BY-SA-4.0",
     notice="E2E NLG dataset by Jekaterina Novikova, Ondrej Dusek and Verena Rieser (SIGDIAL 2017), "
     "CC BY-SA 4.0; training texts changed: put back from tokens into plain English.",

@@ -22,7 +22,9 @@ def bleu(
     from sacrebleu.metrics.bleu import BLEU  # half a second that only an evaluation should pay
 
     most = max(len(own) for own in references)
-    streams: list[Any] = [[own[i] if i < len(own) else None for own in references] for i in range(most)]
+    streams: list[Any] = [
+        [own[i] if i < len(own) else None for own in references] for i in range(most)
+    ]
     metric = BLEU(lowercase=lowercase, tokenize=tokenize)
     score = metric.corpus_score(list(hypotheses), streams)
     return {"bleu": float(score.score), "bleu_signature": str(metric.get_signature())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wenfang.recipes.bert import comment_classes, comments
 from wenfang.recipes.copywriter import copywriter
 from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
@@ -17,6 +18,8 @@ RECIPES = {
     "multi30k": multi30k,
     "picture-encoder": picture_encoder,
     "copywriter": copywriter,
+    "comments-zh": comments,
+    "comment-classes-zh": comment_classes,
     "translator": translator,
     "tiny": tiny,
 }

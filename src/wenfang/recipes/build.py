@@ -20,15 +20,16 @@ from wenfang.data.batches import (
     LabelledBatches,
     Share,
     WindowBatches,
-    pad,
 )
 from wenfang.data.dataset import Dataset
-from wenfang.data.layouts import LABELLED, LAYOUTS, VERSE
+from wenfang.data.layouts import LAYOUTS, VERSE
+from wenfang.data.masked import MASKED
 from wenfang.data.pair_layouts import PAIR_LAYOUTS
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
 from wenfang.models import MODELS
+from wenfang.models.bert import Config as BertConfig
 from wenfang.models.gpt import GPT
 from wenfang.models.picture_encoder import Config as PictureConfig
 from wenfang.objectives import Objective
@@ -36,14 +37,14 @@ from wenfang.objectives.classification import Classification
 from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
 from wenfang.objectives.span import SENTINEL_NAMES
+from wenfang.recipes.class_scores import EVALUATION_ROWS, class_logits, labels_of
+from wenfang.recipes.learn_masked import learn_classes, learn_masked
 from wenfang.recipes.learn_pairs import learn_pairs, learn_spans
 from wenfang.recipes.picture_suite import read_drawings
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.streams import stream_tokens
 from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
 from wenfang.trainer import Phase, Task
-
-EVALUATION_ROWS = 128
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
 Learning = tuple[Objective, Batches, Evaluate]  # what a layout decides
@@ -65,11 +66,13 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
     if tokenizer:
         recipe = _sized(recipe, tokenizer)
     model: Any = MODELS[recipe.family](recipe.model)
-    if base:
+    if base and not _new_head(recipe, base):
         load_weights(model, base.tensors(), base.folder)
     else:
         seed = int(noise(recipe.train.seed, "weights").integers(2**62))
         model.initialise(torch.Generator().manual_seed(seed))
+        if base:
+            load_weights(model, _below_the_head(model, base), base.folder)
     objective, batches, evaluate = (
         LEARNING[recipe.data.layout](recipe, dataset, tokenizer)
         if tokenizer
@@ -84,6 +87,21 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
         fingerprint=_fingerprint(recipe, dataset, base),
     )
     return Run(recipe=recipe, task=task, tokenizer=tokenizer)
+
+
+def _new_head(recipe: Recipe, base: BundleFiles) -> bool:
+    """Whether classes are to be learnt from an encoder that has learnt other ones, or none."""
+    own = recipe.model.classes if isinstance(recipe.model, BertConfig) else 0
+    return bool(own != base.config.get("model", {}).get("classes", 0))
+
+
+def _below_the_head(model: nn.Module, base: BundleFiles) -> dict[str, Tensor]:
+    """The encoder's weights of the base, and the head's fresh ones."""
+    tensors = base.tensors()
+    return {
+        name: tensors[name] if name.startswith("bert.") and name in tensors else fresh.detach()
+        for name, fresh in model.named_parameters()
+    }
 
 
 def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> str:
@@ -123,7 +141,9 @@ def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
         texts = (record["text"] for record in dataset.records("train"))
         specials = STREAMS[recipe.data.layout]
     else:
-        layout: Any = LAYOUTS.get(recipe.data.layout) or PAIR_LAYOUTS[recipe.data.layout]
+        layout: Any = {**LAYOUTS, **PAIR_LAYOUTS, "masked": MASKED, "classes": MASKED}[
+            recipe.data.layout
+        ]
         texts = (text for record in dataset.records("train") for text in layout.texts(record))
         specials = layout.specials
     if config.kind == "bytes":
@@ -237,23 +257,6 @@ def _pictures(recipe: Recipe, dataset: Dataset) -> Learning:
     return objective, batches, evaluate
 
 
-def labels_of(dataset: Dataset, split: str) -> np.ndarray:
-    """(n,) int64, the classes of one part of a data set."""
-    found = [LABELLED.label(record) for record in dataset.records(split)]
-    return np.array(found, dtype=np.int64)
-
-
-@torch.no_grad()
-def class_logits(model: nn.Module, examples: Examples) -> Tensor:
-    """(n, N) float32 logits of a classifier for every example, in their order."""
-    found = []
-    for start in range(0, len(examples), EVALUATION_ROWS):
-        chosen = range(start, min(start + EVALUATION_ROWS, len(examples)))
-        rows = [examples.sequence(index, conditioned=True) for index in chosen]
-        found.append(model(pad(rows, padding=0)["tokens"]))
-    return torch.cat(found)
-
-
 def example_loss(
     model: nn.Module, examples: Examples, chosen: range, scored: np.ndarray, *, conditioned: bool
 ) -> float:
@@ -273,6 +276,8 @@ LEARNING: dict[str, Callable[[Recipe, Dataset, Tokenizer], Learning]] = {
     "stream": _stream,
     "verse": _conditioned,
     "labelled": _labelled,
+    "masked": learn_masked,
+    "classes": learn_classes,
     "spans": learn_spans,
     **dict.fromkeys(PAIR_LAYOUTS, learn_pairs),
 }

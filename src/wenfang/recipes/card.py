@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wenfang.knowledge.verse import FORMS
-from wenfang.models import gpt, picture_encoder, seq2seq
+from wenfang.models import bert, gpt, picture_encoder, seq2seq
 from wenfang.recipes.recipe import AnyModel, Recipe
 from wenfang.store import Manifest
 
@@ -115,6 +115,11 @@ def _shape(model: AnyModel) -> str:
         return (
             f"{model.layers} layers of width {model.width}, context {model.context}, "
             f"vocabulary {model.vocabulary_size:,}"
+        )
+    if isinstance(model, bert.Config):
+        return (
+            f"{model.layers} layers of width {model.width} that read both ways, context "
+            f"{model.context}, vocabulary {model.vocabulary_size:,}"
         )
     if isinstance(model, seq2seq.Config):
         return (

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from wenfang import config
 from wenfang.errors import ConfigError
-from wenfang.models import MODELS, gpt, picture_encoder, seq2seq, text_classifier
+from wenfang.models import MODELS, bert, gpt, picture_encoder, seq2seq, text_classifier
 from wenfang.optim import OptimConfig
 from wenfang.trainer import TrainConfig
 
@@ -21,6 +21,7 @@ class DataConfig:
                     name of wenfang.data.layouts
     window          tokens predicted at once, for streams
     drop_condition  share of examples that the model sees without their condition
+    labels_share    share of the labelled examples that are used, for the layout "classes"
     """
 
     source: str
@@ -28,6 +29,7 @@ class DataConfig:
     window: int = 64
     drop_condition: float = 0.0
     validation_examples: int = 1500
+    labels_share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,9 @@ class ObjectiveConfig:
     label_smoothing: float = 0.0
 
 
-AnyModel: TypeAlias = gpt.Config | text_classifier.Config | picture_encoder.Config | seq2seq.Config
+AnyModel: TypeAlias = (
+    gpt.Config | bert.Config | seq2seq.Config | text_classifier.Config | picture_encoder.Config
+)
 
 
 @dataclass(frozen=True, kw_only=True)

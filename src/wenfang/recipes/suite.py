@@ -28,7 +28,8 @@ from wenfang.metrics.classification import error_rates, roc_area
 from wenfang.metrics.text import bits_per_byte
 from wenfang.models.gpt import GPT
 from wenfang.models.load import Loaded
-from wenfang.recipes.build import class_logits, labels_of, window_loss
+from wenfang.recipes.build import window_loss
+from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.pair_suite import measure_pairs
 from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.recipes.streams import stream_tokens

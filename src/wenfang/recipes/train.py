@@ -28,8 +28,9 @@ from wenfang.errors import ConfigError, NotFoundError
 from wenfang.metrics.classification import threshold_at
 from wenfang.models.load import Loaded, load
 from wenfang.recipes import RECIPES
-from wenfang.recipes.build import Run, build, class_logits, conditioned_examples, labels_of
+from wenfang.recipes.build import Run, build, conditioned_examples
 from wenfang.recipes.card import CardContent, render_card
+from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate

@@ -8,10 +8,10 @@ cut into sentences, each is translated with its marks, and the marks are filled 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wenfang.backends.translator import Interpreter
+from wenfang.backends.translator import Interpreter, Rendering
 from wenfang.data.sentences import clauses, sentences
 from wenfang.data.translation import LATIN, MARK, MARK_BASE, MARK_COUNT, NUMBER, Language
 from wenfang.errors import BriefError
@@ -123,11 +123,15 @@ def translate_document(
     on_passage: Callable[[int, int], None] = lambda done, of: None,
 ) -> Translated:
     """Every passage of `document` translated; its structure is that of before."""
+    if not interpreter.passages:
+        wanted = _wanted(document, interpreter, direction, terms)
+        interpreter.prepare(wanted, direction.into, on_passage)
     desk = Desk(interpreter, direction, terms, markdown=document.markdown)
     renderings: dict[int, str] = {}
     results: list[PassageResult] = []
     for number, passage in enumerate(document.passages):
-        on_passage(number, len(document.passages))
+        if interpreter.passages:
+            on_passage(number, len(document.passages))
         rendering, result = desk.passage(passage, document)
         results.append(result)
         if any(one.pieces for one in result.sentences) or result.terms:
@@ -137,6 +141,36 @@ def translate_document(
         results[number].refused = True
         results[number].target = results[number].source
     return Translated(text=text, passages=tuple(results), unread=document.unread)
+
+
+def _wanted(
+    document: Document,
+    interpreter: Interpreter,
+    direction: Direction,
+    terms: Sequence[tuple[str, str]],
+) -> list[str]:
+    """Every sentence that will be asked for, found by asking somebody who only listens."""
+    listener = _Listener(interpreter)
+    desk = Desk(listener, direction, terms, markdown=document.markdown)
+    for passage in document.passages:
+        desk.passage(passage, document)
+    return listener.texts
+
+
+class _Listener:
+    """Answers every text with itself, and remembers it."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self.passages = interpreter.passages
+        self.fits = interpreter.fits
+        self.unknown = interpreter.unknown
+        self.prepare = interpreter.prepare
+        self.texts: list[str] = []
+
+    def render(self, text: str, into: Language, meanings: Mapping[str, str]) -> Rendering:
+        """`text` as it is."""
+        self.texts.append(text)
+        return Rendering(text=text)
 
 
 @dataclass(frozen=True)
