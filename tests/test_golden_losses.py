@@ -14,8 +14,9 @@ from torch import nn
 from tiny_run import windows
 from wenfang.data.batches import Batches
 from wenfang.data.pair_batches import PairBatches, Pairs
-from wenfang.models import gpt, seq2seq
+from wenfang.models import bert, gpt, seq2seq
 from wenfang.objectives import Objective
+from wenfang.objectives.masked import Masked
 from wenfang.objectives.next_token import NextToken
 from wenfang.objectives.span import SpanCorruption
 from wenfang.objectives.teacher_forcing import TeacherForcing
@@ -48,10 +49,16 @@ def spans() -> Built:
     return paired(), SpanCorruption(sentinels=(3, 4, 5), end=2), windows()
 
 
+def masked() -> Built:
+    model = bert.Bert(replace(bert.PRESETS["tiny"], vocabulary_size=VOCABULARY))
+    return model, Masked(mask=5, first_word=6, vocabulary_size=VOCABULARY), windows()
+
+
 GOLDEN: dict[str, tuple[Callable[[], Built], list[float]]] = {
     "next_token": (next_token, [2.55576, 2.38622, 2.22556]),
-    "teacher_forcing": (teacher_forcing, [2.82161, 2.60682, 2.61054]),
-    "span_corruption": (spans, [2.33902, 2.32074, 2.27842]),
+    "masked": (masked, [2.75393, 2.9058, 2.77437]),
+    "teacher_forcing": (teacher_forcing, [2.82668, 2.5912, 2.59531]),
+    "span_corruption": (spans, [2.31451, 2.31027, 2.28136]),
 }
 
 

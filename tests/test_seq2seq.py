@@ -56,7 +56,7 @@ def test_attention_equals_the_formula_in_float64() -> None:
         return split.transpose(0, 2, 1, 3)
 
     query, key, value = (heads(p.weight) for p in (attention.q, attention.k, attention.v))
-    scores = query @ key.transpose(0, 1, 3, 2)  # T5 does not divide by the root of the width
+    scores = query @ key.transpose(0, 1, 3, 2) / np.sqrt(CONFIG.head_width)
     table = double(attention.relative_attention_bias.weight)
     for row in range(7):
         for column in range(7):
