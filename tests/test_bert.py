@@ -81,7 +81,7 @@ def test_logits_equal_those_of_transformers(classes: int, transformers: Any) -> 
 
 
 def test_attention_equals_the_formula_in_float64() -> None:
-    attention = awake().bert.encoder.layer[0].attention.self  # type: ignore[union-attr,index]
+    attention = awake().bert.encoder.layer[0].attention.self  # type: ignore[union-attr]
     x = torch.randn(2, 5, CONFIG.width, generator=torch.Generator().manual_seed(3))
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)[:, None, None]
     found = attention(x, mask).detach().double().numpy()  # type: ignore[operator]
