@@ -87,7 +87,7 @@ def _tensors(model: gpt.GPT) -> Iterator[tuple[str, np.ndarray]]:
     yield "token_embd.weight", array(model.model.embed_tokens.weight)
     yield "output_norm.weight", array(model.model.norm.weight)
     for index, block in enumerate(model.model.layers):
-        start, attention, mlp = f"blk.{index}.", block.self_attn, block.mlp  # type: ignore[union-attr]
+        start, attention, mlp = f"blk.{index}.", block.self_attn, block.mlp
         query, key = array(attention.q_proj.weight), array(attention.k_proj.weight)  # type: ignore[union-attr,arg-type]
         yield start + "attn_norm.weight", array(block.input_layernorm.weight)  # type: ignore[union-attr,arg-type]
         yield start + "attn_q.weight", _paired(query, config.heads)

@@ -28,6 +28,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,14 +189,18 @@ def decoders(model: gpt.GPT, other: Any, llama: Any, shape: Shape) -> dict[str, 
     for batch in DECODE_BATCHES:
         tokens, count = prompt(shape, batch), shape.new_tokens
         row: dict[str, Rate] = {
-            kind: lambda tokens=tokens, kind=kind: ours(model, tokens, count, kind)[1]  # type: ignore[misc]
+            kind: partial(_rate, ours, model, tokens, count, kind)
             for kind in ("float32", "plain", "int8")
         }
-        row["transformers"] = lambda tokens=tokens: theirs(other, tokens, count)[1]  # type: ignore[misc]
+        row["transformers"] = partial(_rate, theirs, other, tokens, count)
         if llama and batch == 1:
-            row["llama.cpp"] = lambda tokens=tokens: llama.decode(tokens[0], count)[1]  # type: ignore[misc]
+            row["llama.cpp"] = partial(_rate, llama.decode, tokens[0], count)
         found[f"decode, batch {batch}"] = row
     return found
+
+
+def _rate(decode: Callable[..., tuple[Any, float]], *given: Any) -> float:
+    return decode(*given)[1]
 
 
 class OurTraining:

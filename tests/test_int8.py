@@ -1,6 +1,8 @@
-"""Eight bits: how far a rounded weight can be off, and that decoding computes with those weights."""
+"""Eight bits: how far a rounded weight can be off, and that decoding computes with them."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from wenfang.models import decode, gpt
 from wenfang.models.int8 import quantise, restore, rounded
 
 needs_numba = pytest.mark.skipif(
-    decode.find_spec("numba") is None, reason="numba is not installed (wenfang[fast])"
+    find_spec("numba") is None, reason="numba is not installed (wenfang[fast])"
 )
 
 

@@ -52,7 +52,7 @@ def wastes_vector_units() -> bool:
     """Whether MKL runs without this processor's AVX-512, and oneDNN is here to use it."""
     if (
         torch.backends.cpu.get_cpu_capability() != "AVX512"
-        or not torch.backends.mkldnn.is_available()
+        or not torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     ):
         return False
     try:

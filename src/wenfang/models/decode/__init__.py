@@ -64,7 +64,7 @@ def _hindrance(model: nn.Module) -> str:
 def _projections(model: GPT) -> list[nn.Linear]:
     parts = [model.lm_head]
     for block in model.model.layers:
-        parts += [part for name, part in block.named_modules() if name.endswith("_proj")]  # type: ignore[misc]
+        parts += [part for name, part in block.named_modules() if name.endswith("_proj")]
     return parts
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wenfang.models.decode.kernels import Memory, Team, step
+from wenfang.models.decode.kernels import Array, Memory, Team, step
 from wenfang.models.decode.packing import Precision, packed
 from wenfang.models.gpt import GPT, Cache
 
@@ -80,15 +80,21 @@ class CompiledPredict:
         """The cache's arrays and room for what one part of a step hands to the next."""
         weights, config = self._packed[0], self._model.config
         batch = self._cache.keys.shape[1]
-        sizes = (
-            weights.mix.shape[1],
-            weights.output.shape[2],
-            config.width,
-            *[config.hidden_width] * 3,
-        )
-        rooms = [np.zeros((batch, size), np.float32) for size in sizes]
+
+        def room(size: int) -> Array:
+            return np.zeros((batch, size), np.float32)
+
         # Selected rows are views in another order of axes until they are made whole again.
         self._cache.keys = self._cache.keys.contiguous()
         self._cache.values = self._cache.values.contiguous()
-        arrived = np.zeros(1, np.int64)
-        return Memory(self._cache.keys.numpy(), self._cache.values.numpy(), *rooms, arrived)
+        return Memory(
+            keys=self._cache.keys.numpy(),
+            values=self._cache.values.numpy(),
+            mixed=room(weights.mix.shape[1]),
+            read=room(weights.output.shape[2]),
+            added=room(config.width),
+            gates=room(config.hidden_width),
+            ups=room(config.hidden_width),
+            gated=room(config.hidden_width),
+            arrived=np.zeros(1, np.int64),
+        )

@@ -53,9 +53,10 @@ def _pack(model: GPT, precision: Precision) -> Packed:
 
 def _vectors(model: GPT) -> Vectors:
     rotary = model.model.rotary
+    blocks: list[Any] = list(model.model.layers)
     norms = [
         norm.weight
-        for block in model.model.layers
+        for block in blocks
         for norm in (block.input_layernorm, block.post_attention_layernorm)
     ]
     return Vectors(
@@ -68,7 +69,7 @@ def _vectors(model: GPT) -> Vectors:
 
 
 def _mixers(block: Block) -> list[Any]:
-    attention = block.self_attn
+    attention: Any = block.self_attn
     return [attention.q_proj, attention.k_proj, attention.v_proj]
 
 
