@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-from wenfang.models import bert, gpt, picture_encoder, seq2seq, text_classifier
+from wenfang.models import bert, gpt, gpt2, picture_encoder, seq2seq, text_classifier
 
 # Each is an nn.Module with `config_class` and `initialise(generator)`, made from its own Config.
 MODELS: dict[str, Any] = {
     "bert": bert.Bert,
     "gpt": gpt.GPT,
+    "gpt2": gpt2.GPT2,
     "seq2seq": seq2seq.Seq2Seq,
     "text-classifier": text_classifier.TextClassifier,
     "picture-encoder": picture_encoder.PictureEncoder,
 }
 
-__all__ = ["MODELS", "bert", "gpt", "picture_encoder", "seq2seq", "text_classifier"]
+# Those that predict the next token from all before it.
+CausalModel: TypeAlias = gpt.GPT | gpt2.GPT2
+
+__all__ = [
+    "MODELS",
+    "CausalModel",
+    "bert",
+    "gpt",
+    "gpt2",
+    "picture_encoder",
+    "seq2seq",
+    "text_classifier",
+]

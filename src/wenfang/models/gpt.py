@@ -2,10 +2,11 @@
 
 As in Llama (Touvron et al. 2023, arXiv:2302.13971) and unlike GPT-2: RMSNorm before each part,
 rotary positions, SwiGLU, no biases, grouped-query attention (Ainslie et al. 2023,
-arXiv:2305.13245). Weights have the names and the layout of `transformers`' LlamaForCausalLM, so
-they map one to one.
+arXiv:2305.13245). With `attention_bias` it is Qwen2 (Yang et al. 2024, arXiv:2407.10671), with
+`query_key_norm` Qwen3 (Yang et al. 2025, arXiv:2505.09388). Weights have the names and the layout
+of `transformers`' LlamaForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM, so they map one to one.
 
-B batch, T time, D width, H heads, G key/value heads, K = D / H width of a head, V vocabulary
+B batch, T time, D width, H heads, G key/value heads, K width of a head, V vocabulary
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from wenfang.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Shape of a GPT. vocabulary_size 0 is filled in from the tokenizer."""
+    """Shape of a GPT. vocabulary_size 0 is filled in from the tokenizer.
+
+    head_width      of queries, keys and values; 0 for width / heads
+    attention_bias  of queries, keys and values
+    query_key_norm  RMSNorm of every head's queries and keys before they are rotated
+    """
 
     vocabulary_size: int = 0
     width: int = 128
@@ -35,6 +41,9 @@ class Config:
     norm_epsilon: float = 1e-6
     tied_head: bool = True
     zero_init_outputs: bool = True
+    head_width: int = 0
+    attention_bias: bool = False
+    query_key_norm: bool = False
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -45,11 +54,16 @@ class Config:
                     name=name,
                     value=getattr(self, name),
                 )
-        if self.width % (2 * self.heads):
+        if not self.head_width and self.width % (2 * self.heads):
             raise ConfigError(
                 "model.width {width} must be a multiple of twice model.heads {heads}",
                 width=self.width,
                 heads=self.heads,
+            )
+        if self.head_width < 0 or self.head_width % 2:
+            raise ConfigError(
+                "model.head_width is {value}; it must be even, or 0 for model.width / model.heads",
+                value=self.head_width,
             )
         if self.heads % self.kv_heads:
             raise ConfigError(
@@ -57,6 +71,11 @@ class Config:
                 heads=self.heads,
                 kv_heads=self.kv_heads,
             )
+
+    @property
+    def key_width(self) -> int:
+        """Width of a head."""
+        return self.head_width or self.width // self.heads
 
 
 class Cache:
@@ -66,8 +85,7 @@ class Cache:
     """
 
     def __init__(self, config: Config, batch: int, capacity: int, device: torch.device) -> None:
-        head_width = config.width // config.heads
-        shape = (config.layers, batch, config.kv_heads, capacity, head_width)
+        shape = (config.layers, batch, config.kv_heads, capacity, config.key_width)
         self.keys = torch.zeros(shape, device=device)
         self.values = torch.zeros(shape, device=device)
         self.length = 0
@@ -86,8 +104,8 @@ class Rotary(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        head_width = config.width // config.heads
-        frequency = config.rotary_base ** (-torch.arange(0, head_width, 2) / head_width)
+        width = config.key_width
+        frequency = config.rotary_base ** (-torch.arange(0, width, 2) / width)
         angle = torch.arange(config.context)[:, None] * frequency
         angle = torch.cat((angle, angle), dim=-1)
         self.register_buffer("cosine", angle.cos(), persistent=False)
@@ -107,19 +125,26 @@ class Attention(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.heads, self.kv_heads = config.heads, config.kv_heads
-        self.head_width = config.width // config.heads
-        kv_width = self.head_width * config.kv_heads
-        self.q_proj = nn.Linear(config.width, config.width, bias=False)
-        self.k_proj = nn.Linear(config.width, kv_width, bias=False)
-        self.v_proj = nn.Linear(config.width, kv_width, bias=False)
-        self.o_proj = nn.Linear(config.width, config.width, bias=False)
+        self.head_width, biased = config.key_width, config.attention_bias
+        width, kv_width = self.head_width * config.heads, self.head_width * config.kv_heads
+        self.q_proj = nn.Linear(config.width, width, bias=biased)
+        self.k_proj = nn.Linear(config.width, kv_width, bias=biased)
+        self.v_proj = nn.Linear(config.width, kv_width, bias=biased)
+        self.o_proj = nn.Linear(width, config.width, bias=False)
+        self.q_norm = self.k_norm = None
+        if config.query_key_norm:
+            self.q_norm = nn.RMSNorm(self.head_width, eps=config.norm_epsilon)
+            self.k_norm = nn.RMSNorm(self.head_width, eps=config.norm_epsilon)
 
     def forward(self, x: Tensor, rotary: Rotary, cache: Cache | None, layer: int) -> Tensor:
         """x (B, T, D) -> (B, T, D)."""
         batch, time, _ = x.shape
         start = cache.length if cache else 0
-        query = rotary(self._split(self.q_proj(x), self.heads), start)
-        key = rotary(self._split(self.k_proj(x), self.kv_heads), start)
+        query = self._split(self.q_proj(x), self.heads)
+        key = self._split(self.k_proj(x), self.kv_heads)
+        if self.q_norm and self.k_norm:
+            query, key = self.q_norm(query), self.k_norm(key)
+        query, key = rotary(query, start), rotary(key, start)
         value = self._split(self.v_proj(x), self.kv_heads)
         mask = None
         if cache:
@@ -249,7 +274,9 @@ class GPT(nn.Module):
         """Draw all weights; zeroed output projections make every block start as the identity."""
         outputs = ("o_proj.weight", "down_proj.weight")
         for name, weight in self.named_parameters():
-            if weight.ndim < 2:
+            if name.endswith(".bias"):
+                nn.init.zeros_(weight)
+            elif weight.ndim < 2:
                 nn.init.ones_(weight)
             elif name.endswith(outputs) and self.config.zero_init_outputs:
                 nn.init.zeros_(weight)

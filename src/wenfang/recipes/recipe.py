@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from wenfang import config
 from wenfang.errors import ConfigError
-from wenfang.models import MODELS, bert, gpt, picture_encoder, seq2seq, text_classifier
+from wenfang.models import MODELS, bert, gpt, gpt2, picture_encoder, seq2seq, text_classifier
 from wenfang.optim import OptimConfig
 from wenfang.trainer import TrainConfig
 
@@ -52,7 +52,12 @@ class ObjectiveConfig:
 
 
 AnyModel: TypeAlias = (
-    gpt.Config | bert.Config | seq2seq.Config | text_classifier.Config | picture_encoder.Config
+    gpt.Config
+    | gpt2.Config
+    | bert.Config
+    | seq2seq.Config
+    | text_classifier.Config
+    | picture_encoder.Config
 )
 
 
