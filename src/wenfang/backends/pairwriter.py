@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 
+from wenfang.device import noise
 from wenfang.errors import BriefError, BundleError
 from wenfang.language import t
 from wenfang.models.load import Loaded
 from wenfang.models.seq2seq import Seq2Seq
 from wenfang.samplers.beam import Beam, Hypothesis, beam_search
-from wenfang.samplers.tokens import LogitsStep, Seq2SeqPredict
+from wenfang.samplers.tokens import Drawn, LogitsStep, Sampling, Seq2SeqPredict, sample
 from wenfang.tokenizer import END, PADDING, Tokenizer
 
 SOURCES_AT_ONCE = 32
@@ -50,16 +52,7 @@ class PairWriter:
 
         raises BriefError where a source does not fit the model's context: nothing is cut
         """
-        context = self.model.config.context
-        longest = max((len(source) for source in sources), default=0)
-        if longest > context:
-            raise BriefError(
-                "the prompt has {count} tokens; {model} reads at most {most}; shorten it",
-                count=longest,
-                model=self.loaded.name,
-                most=context,
-            )
-        capacity = min(beam.maximum_tokens, context - 1) + 1
+        capacity = self._capacity(sources, beam.maximum_tokens)
         order = sorted(range(len(sources)), key=lambda index: len(sources[index]))
         found: dict[int, list[Hypothesis]] = {}
         for first in range(0, len(order), SOURCES_AT_ONCE):
@@ -82,3 +75,37 @@ class PairWriter:
             )
             on_done(len(found))
         return [found[index] for index in range(len(sources))]
+
+    def draw(
+        self,
+        source: Sequence[int],
+        sampling: Sampling,
+        streams: Sequence[tuple[int | str, ...]],
+        steps: Sequence[LogitsStep] = (),
+    ) -> list[Drawn]:
+        """One sample for each counter of `streams`, the same alone and together.
+
+        raises BriefError where the source does not fit the model's context
+        """
+        capacity = self._capacity([source], sampling.maximum_tokens)
+        return sample(
+            Seq2SeqPredict(self.model, [source] * len(streams), capacity),
+            torch.full((len(streams), 1), self.start, dtype=torch.int64),
+            [noise(int(first), *rest) for first, *rest in streams],
+            replace(sampling, maximum_tokens=capacity - 1),
+            steps=steps,
+            stop=frozenset({self.end}),
+        )
+
+    def _capacity(self, sources: Sequence[Sequence[int]], maximum_tokens: int) -> int:
+        """Room for a target, the decoder's start counted; BriefError if a source has none."""
+        context = self.model.config.context
+        longest = max((len(source) for source in sources), default=0)
+        if longest > context:
+            raise BriefError(
+                "the prompt has {count} tokens; {model} reads at most {most}; shorten it",
+                count=longest,
+                model=self.loaded.name,
+                most=context,
+            )
+        return min(maximum_tokens, context - 1) + 1

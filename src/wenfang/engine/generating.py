@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from wenfang import config
 from wenfang.atomic import sha256_bytes
+from wenfang.backends.completer import LAYOUTS, Completer, PairOptions
 from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
 from wenfang.backends.shelf import find_bundle
@@ -129,8 +130,12 @@ class Model:
     def __init__(self, loaded: Loaded, *, reference: bool = False) -> None:
         self.loaded = loaded
         self.name = loaded.name
-        kind = Poet if loaded.layout == "verse" else Scribe
-        self._writer = kind(loaded, reference=reference)
+        self._writer: Poet | Scribe | Completer
+        if loaded.layout in LAYOUTS:
+            self._writer = Completer(loaded)
+        else:
+            kind = Poet if loaded.layout == "verse" else Scribe
+            self._writer = kind(loaded, reference=reference)
 
     def generate(self, prompt: str = "", *, seed: int = 0, **settings: object) -> Generated:
         """One asset for `prompt`; settings as in `--set`, nested names by dictionaries."""
@@ -150,8 +155,13 @@ class Model:
             verse = config.from_dict(VerseOptions, settings, where="settings")
             texts = self._verses(self._writer, prompt, seeds, verse)
             return self._described(prompt, seeds, texts, verse, {"none": TOO_SHORT})
-        plain = config.from_dict(TextOptions, settings, where="settings")
         streams = [(seed, "generate") for seed in seeds]
+        if isinstance(self._writer, Completer):
+            asked = config.from_dict(PairOptions, settings, where="settings")
+            texts = self._writer.complete(prompt, asked, streams)
+            unmarked = {"none": self._writer.unmarked(asked)}
+            return self._described(prompt, seeds, texts, asked, unmarked)
+        plain = config.from_dict(TextOptions, settings, where="settings")
         reason = self._writer.unmarked(plain.sampling)
         if not (plain.watermark and label_settings().watermark):
             reason = keyed("watermarks are switched off")
@@ -188,7 +198,7 @@ class Model:
         prompt: str,
         seeds: tuple[int, ...],
         texts: list[str],
-        options: VerseOptions | TextOptions,
+        options: VerseOptions | TextOptions | PairOptions,
         watermark: Mapping[str, object],
     ) -> list[Generated]:
         bundle = self.loaded.manifest["id"]

@@ -3,7 +3,8 @@
 The arithmetic of BERT: learned positions and segments, LayerNorm after each part, GELU, a pooler
 on the first token, a head for hidden words whose output is tied to the word vectors, and one for
 the next sentence. Weights have the names and the layout of `transformers`' BertForPreTraining;
-with `classes` the two heads give way to the `classifier` of its BertForSequenceClassification.
+with `classes` the two heads give way to the `classifier` of its BertForSequenceClassification,
+and without the head for the next sentence and the pooler it is its BertForMaskedLM.
 
 B batch, T time, D width, H heads, V vocabulary, N classes
 """
@@ -11,6 +12,7 @@ B batch, T time, D width, H heads, V vocabulary, N classes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +29,11 @@ SEGMENTS = 2
 class Config:
     """Shape of a BERT. vocabulary_size 0 is filled in from the tokenizer.
 
-    classes  0: hidden words and next sentences are told; else so many classes of whole texts
+    classes        0: hidden words and next sentences are told; else so many classes of whole texts
+    activation     GELU itself, or by way of tanh
+    pooled         whether there is a pooler, which classes and next sentences need
+    word_head      whether hidden words can be told, where there are no classes
+    sentence_head  whether next sentences can be told, where there are no classes
     """
 
     vocabulary_size: int = 0
@@ -39,6 +45,10 @@ class Config:
     classes: int = 0
     dropout: float = 0.1
     norm_epsilon: float = 1e-12
+    activation: Literal["gelu", "gelu-tanh"] = "gelu"
+    pooled: bool = True
+    word_head: bool = True
+    sentence_head: bool = True
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -58,6 +68,10 @@ class Config:
         if self.classes < 0 or self.classes == 1:
             raise ConfigError(
                 "model.classes is {value}; give 0 for none, or 2 and more", value=self.classes
+            )
+        if not self.pooled and (self.classes or self.sentence_head):
+            raise ConfigError(
+                "model.pooled is false; model.classes must be 0 then and model.sentence_head false"
             )
 
 
@@ -132,16 +146,22 @@ class Attention(nn.Module):
         return out
 
 
+def _approximate(config: Config) -> str:
+    """torch's word for the kind of GELU."""
+    return "tanh" if config.activation == "gelu-tanh" else "none"
+
+
 class Intermediate(nn.Module):
     """The wide half of the feed-forward."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.dense = nn.Linear(config.width, config.hidden_width)
+        self.approximate = _approximate(config)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, hidden width)."""
-        return functional.gelu(self.dense(x))
+        return functional.gelu(self.dense(x), approximate=self.approximate)
 
 
 class Layer(nn.Module):
@@ -193,7 +213,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.embeddings = Embeddings(config)
         self.encoder = Layers(config)
-        self.pooler = Pooler(config)
+        if config.pooled:
+            self.pooler = Pooler(config)
 
     def forward(self, tokens: Tensor, segments: Tensor | None) -> Tensor:
         """(B, T) -> (B, T, D)."""
@@ -211,10 +232,12 @@ class Transform(nn.Module):
         super().__init__()
         self.dense = nn.Linear(config.width, config.width)
         self.LayerNorm = nn.LayerNorm(config.width, eps=config.norm_epsilon)
+        self.approximate = _approximate(config)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        out: Tensor = self.LayerNorm(functional.gelu(self.dense(x)))
+        y = functional.gelu(self.dense(x), approximate=self.approximate)
+        out: Tensor = self.LayerNorm(y)
         return out
 
 
@@ -236,8 +259,10 @@ class Heads(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.predictions = Predictions(config)
-        self.seq_relationship = nn.Linear(config.width, 2)
+        if config.word_head:
+            self.predictions = Predictions(config)
+        if config.sentence_head:
+            self.seq_relationship = nn.Linear(config.width, 2)
 
 
 class Bert(nn.Module):
@@ -252,7 +277,7 @@ class Bert(nn.Module):
         if config.classes:
             self.classifier = nn.Linear(config.width, config.classes)
             self.dropout = Dropout(config.dropout)
-        else:
+        elif config.word_head or config.sentence_head:
             self.cls = Heads(config)
 
     def forward(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
@@ -260,7 +285,7 @@ class Bert(nn.Module):
 
         tokens    (B, T) int64, filled up with 0
         segments  (B, T) int64, 0 or 1; None for one segment
-        raises    ConfigError where T passes the context
+        raises    ConfigError where T passes the context, or where there is no head for words
         """
         hidden = self.hidden(tokens, segments)
         if self.config.classes:
@@ -281,6 +306,8 @@ class Bert(nn.Module):
 
     def words(self, hidden: Tensor) -> Tensor:
         """The head for hidden words alone: (..., D) -> (..., V)."""
+        if self.config.classes or not self.config.word_head:
+            raise ConfigError("this encoder has no head for hidden words; it gives vectors only")
         logits: Tensor = self.cls.predictions(hidden, self.bert.embeddings.word_embeddings.weight)
         return logits
 

@@ -1,0 +1,178 @@
+"""How copy may tell a venue's facts: phrases that tell each, and words that would tell another.
+
+Found by reading the training texts of the E2E set. It serves the writer alone: what judges copy
+(`checks.facts`) has words and code of its own, so that one's blind spot is not the other's.
+
+Patterns are matched on lower-case text in which slots stand as `<name>`, `<near>`, `<food>` and
+`<area>`. What is banned is matched at the end of a text that is still being written, so a pattern
+bites as soon as its last letter stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Words for one degree, of prices or of ratings.
+DEGREES = {"low": r"low(?:er|ly)?", "average": r"(?:average|medium|mid|middle)",
+           "high": r"high(?:er|ly)?"}  # fmt: skip
+PRICE_DEGREE = {"cheap": "low", "less than £20": "low", "moderate": "average",
+                "£20-25": "average", "high": "high", "more than £30": "high"}  # fmt: skip
+RATING_DEGREE = {"low": "low", "1 out of 5": "low", "average": "average",
+                 "3 out of 5": "average", "high": "high", "5 out of 5": "high"}  # fmt: skip
+_RATED = r"(?:rat(?:ing|ed)|review|satisfaction|customer)"
+_RATING_IS = r"rat(?:ing|ings|ed)(?: is| are| of| at| as| it)*(?: an?)?(?: very| only)? "
+
+PRICE_TOLD = {
+    "cheap": r"\bcheap|\blow(?:er)?[- ]pric|\bpric\w+(?: range)? (?:is|are) low\b",
+    "moderate": r"\bmoderate(?:ly)?\b",
+    "high": r"\bhigh(?:er|ly)?[- ]pric|\bpric\w+(?: range)? (?:is|are) high\b|\bexpensive\b",
+    "less than £20": r"\b(?:less than|under|below) £?20\b",
+    "£20-25": r"£?\b20 ?(?:-|to|and) ?£?25\b",
+    "more than £30": r"\b(?:more than|over|above) £?30\b",
+}
+RATING_TOLD = {
+    **{
+        degree: rf"\b{words}[- ](?:customer )?(?:service )?{_RATED}|\b{_RATING_IS}{words}\b"
+        for degree, words in DEGREES.items()
+    },
+    **{f"{figure} out of 5": rf"\b{figure} out of 5\b" for figure in (1, 3, 5)},
+}
+KIND_TOLD = {"restaurant": r"\brestaurant", "pub": r"\bpub\b", "coffee shop": r"\bcoffee shop"}
+KIND_WORDS = {"pub": r"\bpub|\bbar|\btavern|\binn\b|\balehouse", "coffee shop": r"\bcoffee|\bcaf",
+              "restaurant": r"\bdiner|\bbistro|\beater"}  # fmt: skip
+FOOD_TOLD = {food: rf"\b{food.lower()}\b" for food in
+             ("Chinese", "English", "French", "Indian", "Italian", "Japanese")}  # fmt: skip
+FOOD_TOLD["Fast food"] = r"\bfast[ -]food\b"
+FOOD_WORDS = {**{food: rf"\b{food.lower()}" for food in FOOD_TOLD}, "Fast food": r"\bfast"}
+AREA_TOLD = {
+    "riverside": r"\briver",
+    "city centre": r"\b(?:city|town) cent(?:re|er)\b|\bcent(?:re|er) of (?:the )?(?:city|town)\b",
+}
+AREA_WORDS = {"riverside": r"\briver|\bwater|\bthames|\bbank", "city centre": r"\bcity|\bcent|\btown|\bdown"}
+_KIN = r"(?:famil(?:y|ies)|kids?|child(?:ren)?)"
+_KIN_STEM = r"\b(?:famil|kid|child|toddler|baby|babies)"
+_NOT = (
+    r"(?:\bnot|n't|\bnon|\bno|\bdoes not|\bnot really)[ -](?:an? |the |all |very |really |so |welcome |allow "
+    r"|(?:suitable|recommended|appropriate|meant|intended|ideal|good|designed) for |(?:young|small) )*"
+)
+FRIENDLY_TOLD = {
+    "yes": rf"\b{_KIN}[- ](?:and \w+[- ])?(?:friendly|oriented)|\bwelcom\w+ (?:to )?(?:all )?{_KIN}"
+    rf"|\b{_KIN} (?:are|is) (?:very )?welcome|\bsuitable for (?:the whole |all |all the )?{_KIN}",
+    "no": rf"{_NOT}{_KIN}[- ](?:friendly|oriented)|\bnot (?:suitable|recommended|appropriate|meant|intended) for {_KIN}"
+    rf"|\bno {_KIN}\b|\badults? only\b|\bnot (?:allow|welcome) {_KIN}",
+}
+# Said of no venue whose facts these are: opinions, dishes, other towns and coins, other figures.
+NEVER = (
+    r"\b(?:great|good|best|top|excellent|nice|perfect|lovely|fantastic|amazing|wonderful|superb"
+    r"|delicious|tasty|poor|bad|terrible|decent|reasonab|fair|afford|inexpens|pricey|costly|budget"
+    r"|bargain|premium|value|quality|popular|famous|recommend|worth|outstanding|exceptional"
+    r"|mediocre|unfortunately|luckily|however|although|though|but|despite|yet|only|just|still)",
+    r"\b(?:sushi|pasta|pizza|wine|cheese|breakfast|lunch|dinner|curry|burger|hamburger|fries|chips"
+    r"|fish|beer|tea\b|noodle|steak|fruit|snack|spaghetti|vegetarian|american|mexican|thai|spanish"
+    r"|greek|british|european|asian|oriental|uk\b)",
+    r"\b(?:cambridge|london|north|south|east|west|outside|outskirt|downtown|suburb|village)",
+    r"\b(?:euro|dollar|quid|star|one\b|two\b|three|four|five|ten\b|twenty|thirty|percent|half)",
+    r"\b(?:all ages|everyone|adult\w* and)",
+    r"\b(?:opposite|across|adjacent|behind|inside|next door|beside|walking|minutes?|along)",
+    r"\b(?:near|close to|by|next to|at|called|named) (?:the )?<(?:name)> (?:near|close)",
+)
+_BEFORE_NEAR = re.compile(r"\b(?:near|near to|close to|nearby|next to)(?: the)? $")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lexicon:
+    """What a text for some facts must say, and how it must not end while it is written."""
+
+    told: Mapping[str, re.Pattern[str]]
+    banned: re.Pattern[str]
+
+    def untold(self, text: str) -> list[str]:
+        """The slots that lower-case `text` does not tell yet."""
+        return [slot for slot, pattern in self.told.items() if not pattern.search(text)]
+
+
+def lexicon(facts: Mapping[str, str], copied: tuple[str, ...]) -> Lexicon:
+    """The lexicon of some facts; those of `copied` are told by their slot."""
+    told = {slot: _told(slot, value, copied) for slot, value in facts.items()}
+    banned = [*NEVER, *_kind(facts), *_food(facts, copied), *_area(facts, copied),
+              *_friendly(facts), *_degrees(facts), *_figures(facts), *_slots(facts, copied)]  # fmt: skip
+    return Lexicon(
+        told={slot: re.compile(pattern) for slot, pattern in told.items()},
+        banned=re.compile(rf"(?:{'|'.join(banned)})$"),
+    )
+
+
+TOLD = {"eatType": KIND_TOLD, "food": FOOD_TOLD, "priceRange": PRICE_TOLD,
+        "customer rating": RATING_TOLD, "area": AREA_TOLD, "familyFriendly": FRIENDLY_TOLD}  # fmt: skip
+
+
+def _told(slot: str, value: str, copied: tuple[str, ...]) -> str:
+    return f"<{slot}>" if slot in copied else TOLD[slot][value]
+
+
+def _kind(facts: Mapping[str, str]) -> list[str]:
+    given = facts.get("eatType", "")
+    return [words for kind, words in KIND_WORDS.items() if kind != given]
+
+
+def _food(facts: Mapping[str, str], copied: tuple[str, ...]) -> list[str]:
+    given = "" if "food" in copied else facts.get("food", "")
+    return [words for food, words in FOOD_WORDS.items() if food != given]
+
+
+def _area(facts: Mapping[str, str], copied: tuple[str, ...]) -> list[str]:
+    given = "" if "area" in copied else facts.get("area", "")
+    away = [r"\b(?:near|close to|outside|off|from)(?: of)?(?: the)? (?:city|cent|town)"]
+    return [words for area, words in AREA_WORDS.items() if area != given] + away
+
+
+def _friendly(facts: Mapping[str, str]) -> list[str]:
+    given = facts.get("familyFriendly")
+    if given == "yes":
+        return [rf"(?:\bno|\bnot|\bnon|n't|\bnever|\bwithout)\b[^.]{{0,40}}{_KIN_STEM}", r"\badult",
+                rf"{_KIN_STEM}\w*[ -](?:un|free|not\b|non)"]  # fmt: skip
+    if given == "no":
+        return [rf"(?<!{'-'}){_KIN_STEM}\w*[ -](?:un|are|is)", rf"^(?!.*{_NOT}\w*$).*{_KIN_STEM}"]
+    return [_KIN_STEM, r"\badult"]
+
+
+def _degrees(facts: Mapping[str, str]) -> list[str]:
+    price = PRICE_DEGREE.get(facts.get("priceRange", ""), "")
+    rating = RATING_DEGREE.get(facts.get("customer rating", ""), "")
+    found = [] if price == "low" else [r"\bcheap"]
+    found += [] if price == "average" else [r"\bmoderate"]
+    found += [] if price == "high" else [r"\bexpens"]
+    for degree, words in DEGREES.items():
+        if degree not in (price, rating):
+            found.append(rf"\b{words}")
+            continue
+        if degree != price:
+            found += [rf"\b{words}[- ](?:\w+ and )?pric", rf"\bpric\w+(?: range)?(?: is| are| of)? {words}",
+                      rf"\b{words}[- ](?:customer )?rat\w+ and pric"]  # fmt: skip
+        if degree != rating:
+            found += [rf"\b{words}[- ](?:\w+ and )?(?:customer )?{_RATED}", rf"\b{_RATING_IS}{words}",
+                      rf"\b{words}[- ]pric\w+(?: range)? and (?:customer )?rat"]  # fmt: skip
+    return found
+
+
+def _figures(facts: Mapping[str, str]) -> list[str]:
+    price, rating = facts.get("priceRange", ""), facts.get("customer rating", "")
+    allowed = [*re.findall(r"\d+", price), *re.findall(r"\d+", rating)]
+    found = [] if "£" in price else ["£", r"\bpound"]
+    prefixes = {number[: end + 1] for number in allowed for end in range(len(number))}
+    union = "|".join(sorted(prefixes, key=len, reverse=True)) or "x"
+    found.append(rf"(?<!\d)(?!(?:{union})$)\d+")
+    figure = rating[0] if rating[:1].isdigit() else "x"
+    found.append(rf"(?<!{figure}) out")
+    if price == "less than £20":
+        found.append(r"(?<!less than )(?<!under )(?<!below )(?<!£)£?20(?=.|$)")
+    if price == "more than £30":
+        found.append(r"(?<!more than )(?<!over )(?<!above )(?<!£)£?30(?=.|$)")
+    return found
+
+
+def _slots(facts: Mapping[str, str], copied: tuple[str, ...]) -> list[str]:
+    return [r"\bthe <name>", r"\bthe <near>", r"\b(?:near|close to|next to) <name>",
+            r"(?<!near )(?<!close to )(?<!nearby )<near>"]  # fmt: skip

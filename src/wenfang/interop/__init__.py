@@ -1,0 +1,1 @@
+"""Models of other programs: Hugging Face folders read and written, GGUF files written."""

@@ -1,0 +1,112 @@
+"""A foreign config.json read field by field: typed, bounded, and nothing passed over.
+
+A field that switches on what is not built here is refused by its name: to leave it out would give
+a model that runs and says something else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wenfang.errors import BundleError
+
+# Far above any published model of these families; what lies beyond is a broken or hostile file.
+MOST = {
+    "layers": 1024,
+    "heads": 1024,
+    "width": 2**17,
+    "hidden_width": 2**20,
+    "vocabulary_size": 2**23,
+    "context": 2**20,
+    "head_width": 2**12,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The fields of a config.json."""
+
+    path: Path
+    record: Mapping[str, Any]
+
+    def whole(self, name: str, kind: str, default: int | None = None) -> int:
+        """The whole number `name`, from 1 to MOST[kind]; None and a missing one are `default`."""
+        found = self.record.get(name)
+        found = default if found is None else found
+        if found is None:
+            raise BundleError("{path}: the field {name} is missing", path=self.path, name=name)
+        if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= MOST[kind]:
+            raise BundleError(
+                "{path}: {name} is {value}; it must be a whole number from 1 to {most}",
+                path=self.path,
+                name=name,
+                value=str(found)[:40],
+                most=MOST[kind],
+            )
+        return found
+
+    def real(self, name: str, default: float, most: float = math.inf) -> float:
+        """The number `name`, 0 or more and at most `most`."""
+        found = self.record.get(name)
+        found = default if found is None else found
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        if not is_number or not math.isfinite(found) or not 0 <= found <= most:
+            raise BundleError(
+                "{path}: {name} is {value}, which is no number that it can be",
+                path=self.path,
+                name=name,
+                value=str(found)[:40],
+            )
+        return float(found)
+
+    def only(self, name: str, *allowed: object) -> Any:
+        """The value of `name`, which must be one of `allowed`; a missing one is the first."""
+        found = self.record.get(name)
+        found = allowed[0] if found is None else found
+        for one in allowed:
+            if found == one and isinstance(found, bool) == isinstance(one, bool):
+                return one
+        raise BundleError(
+            "{path}: {name} is {value}, which is not supported; supported: {allowed}",
+            path=self.path,
+            name=name,
+            value=str(found)[:80],
+            allowed=", ".join(str(one) for one in allowed),
+        )
+
+    def index(self, name: str) -> int | None:
+        """A token's id, or the first of several; None where there is none."""
+        found = self.record.get(name)
+        found = found[0] if isinstance(found, list) and found else found
+        is_whole = isinstance(found, int) and not isinstance(found, bool)
+        return found if is_whole and found >= 0 else None
+
+    def rotary_base(self, default: float = 10000.0) -> float:
+        """The base of rotary positions; BundleError where they are stretched in any way.
+
+        transformers writes `rope_parameters` since version 5, and `rope_theta` with
+        `rope_scaling` before.
+        """
+        self.only("partial_rotary_factor", 1.0)
+        for name in ("rope_parameters", "rope_scaling"):
+            found = self.record.get(name)
+            if found is None:
+                continue
+            inner = Settings(path=self.path, record=found if isinstance(found, Mapping) else {})
+            kind = inner.record.get("rope_type", inner.record.get("type"))
+            if kind != "default":
+                raise BundleError(
+                    "{path}: {name} is {value}, which is not supported; supported: {allowed}",
+                    path=self.path,
+                    name=f"{name}.rope_type",
+                    value=str(kind)[:80],
+                    allowed="default",
+                )
+            inner.only("partial_rotary_factor", 1.0)
+            if "rope_theta" in inner.record:
+                return inner.real("rope_theta", default)
+        return self.real("rope_theta", default)
