@@ -217,7 +217,7 @@ def test_the_public_names_are_these() -> None:
     assert [name for name in wenfang.__all__ if not hasattr(wenfang, name)] == []
 
 
-PUBLIC_NAMES = ("__version__", "create", "load", "replay", "seal_files", "train", "verify")
+PUBLIC_NAMES = ("__version__", "create", "embed", "load", "replay", "seal_files", "train", "verify")
 
 
 def test_the_version_is_told_once() -> None:

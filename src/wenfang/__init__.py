@@ -6,25 +6,28 @@
     wf.verify("out")
     wf.seal_files("poster.jpg", made_with="Another Studio")
     wf.replay("out")
+    wf.embed(["你好", "Good morning"])
 
 Names are loaded when they are first asked for, so that importing the package costs nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 from wenfang.version import __version__
 
 if TYPE_CHECKING:
+    from wenfang.backends.embedder import Vectors, WordVectors
     from wenfang.engine.creating import Made
     from wenfang.engine.generating import Model
     from wenfang.engine.replaying import Replayed
     from wenfang.engine.sealing import Sealed
     from wenfang.seal import Verdict
 
-__all__ = ["__version__", "create", "load", "replay", "seal_files", "train", "verify"]
+__all__ = ["__version__", "create", "embed", "load", "replay", "seal_files", "train", "verify"]
 
 
 def load(name: str) -> Model:
@@ -44,6 +47,40 @@ def create(briefs: Path | str, output: Path | str, **options: object) -> list[Ma
 
     request = from_dict(CreateRequest, {"briefs": Path(briefs), "output": Path(output), **options})
     return create(request)
+
+
+@overload
+def embed(
+    texts: Sequence[str], model: str = "encoder", *, words: Literal[False] = False
+) -> Vectors: ...
+
+
+@overload
+def embed(
+    texts: Sequence[str], model: str = "encoder", *, words: Literal[True]
+) -> list[WordVectors]: ...
+
+
+def embed(
+    texts: Sequence[str], model: str = "encoder", *, words: bool = False
+) -> Vectors | list[WordVectors]:
+    """Vectors of texts, (N, D) float32 of length 1: the dot product of two is their cosine.
+
+    model  a bundle of the family bert, by its name or folder
+    words  instead, for each text its words, where they stand and their vectors
+    A text that is longer than the model reads at once is read in pieces, which a warning tells.
+    """
+    from wenfang.engine.embedding import load_embedder, tell_windows
+
+    encoder = load_embedder(model)
+    context = encoder.model.config.context
+    if words:
+        read = encoder.words(texts)
+        tell_windows([one.windows for one in read], context)
+        return read
+    found = encoder.embed(texts)
+    tell_windows(found.windows.tolist(), context)
+    return found.vectors
 
 
 def verify(*paths: Path | str, strict: bool = False) -> list[Verdict]:

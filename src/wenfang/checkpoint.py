@@ -40,15 +40,25 @@ class BundleFiles:
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights as float32."""
+        return {name: tensor.float() for name, tensor in self.stored_tensors().items()}
+
+    def ancestors(self) -> list[dict[str, Any]]:
+        """Manifests of what it was made from, sources first, as records."""
+        path = self.folder / LINEAGE
+        found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+        return found
+
+    def stored_tensors(self) -> dict[str, Tensor]:
+        """The weights in the kind of number that they are stored in."""
         try:
-            tensors = load_file(self.folder / WEIGHTS)
+            found: dict[str, Tensor] = load_file(self.folder / WEIGHTS)
         except SafetensorError as error:
             raise BundleError(
                 "{path} is not a readable safetensors file: {reason}",
                 path=self.folder / WEIGHTS,
                 reason=error,
             ) from None
-        return {name: tensor.float() for name, tensor in tensors.items()}
+        return found
 
 
 def read_bundle(folder: Path) -> BundleFiles:
@@ -153,7 +163,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -
             parameter.copy_(tensors[name])
 
 
-def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Write a safetensors file; its library tells what the disk refuses in an error of its own."""
     try:
         save_file(tensors, path, metadata={"format": "pt"})
@@ -170,7 +180,7 @@ def fill_bundle(
 ) -> dict[str, str]:
     """Write weights, config and tokenizer into a folder under construction; hashes by name."""
     write_json(folder / CONFIG, config)
-    _save_tensors(tensors, folder / WEIGHTS)
+    save_tensors(tensors, folder / WEIGHTS)
     if tokenizer is not None:
         write_text(folder / TOKENIZER, tokenizer)
     (folder / WEIGHTS).chmod(0o644)  # safetensors makes it private
@@ -197,7 +207,7 @@ def save_state(
     """Write the training state after `step` updates; the oldest beyond `keep` are removed."""
     path = runs / f"{STEP_PREFIX}{step:08d}"
     with new_folder(path) as folder:
-        _save_tensors(tensors, folder / "state.safetensors")
+        save_tensors(tensors, folder / "state.safetensors")
         digest = sha256_file(folder / "state.safetensors")
         write_json(folder / "state.json", {**state, "step": step, "sha256": digest})
     for old in states(runs)[:-keep]:

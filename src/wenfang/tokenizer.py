@@ -7,7 +7,7 @@ other programs can read them too. Special tokens are written with angle brackets
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import tokenizers
@@ -18,19 +18,32 @@ from wenfang.errors import BundleError, ConfigError
 UNKNOWN = "<unk>"
 PADDING = "<pad>"
 END = "<eos>"
+BEGIN = "<bos>"
 BASE_SPECIALS = (PADDING, UNKNOWN, END)
 
 
 class Tokenizer:
-    """A vocabulary with an encoder and a decoder. Ids are dense from 0; specials come first."""
+    """A vocabulary with an encoder and a decoder. Ids are dense from 0; specials come first.
 
-    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+    roles  for a foreign vocabulary: our names of special tokens to those that it has
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer, roles: Mapping[str, str] | None = None) -> None:
         self._inner = inner
+        self.roles = dict(roles or {})
         self.size = inner.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; special tokens written in it are plain text, never control."""
         return list(self._inner.encode(text, add_special_tokens=False).ids)
+
+    def spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids of `text`, and of each the characters that it stands for: [first, end).
+
+        Where a character is several tokens, each of them tells the whole of it.
+        """
+        found = self._inner.encode(text, add_special_tokens=False)
+        return list(found.ids), [(int(first), int(end)) for first, end in found.offsets]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens left out."""
@@ -38,14 +51,16 @@ class Tokenizer:
 
     def id(self, token: str) -> int:
         """The id of one token; ConfigError if the vocabulary does not hold it."""
-        found = self._inner.token_to_id(token)
+        found = self.find(token)
         if found is None:
             raise ConfigError("the vocabulary has no token {token}", token=token)
-        return int(found)
+        return found
 
     def find(self, token: str) -> int | None:
-        """The id of one token, or None."""
+        """The id of one token, or None; a token that does what `token` says stands in for it."""
         found = self._inner.token_to_id(token)
+        if found is None and token in self.roles:
+            found = self._inner.token_to_id(self.roles[token])
         return None if found is None else int(found)
 
     def token(self, index: int) -> str:
@@ -61,7 +76,7 @@ class Tokenizer:
         return str(self._inner.to_str())
 
     @classmethod
-    def from_json(cls, text: str) -> Tokenizer:
+    def from_json(cls, text: str, roles: Mapping[str, str] | None = None) -> Tokenizer:
         """Read the content of a `tokenizer.json`."""
         try:
             inner = tokenizers.Tokenizer.from_str(text)
@@ -69,7 +84,7 @@ class Tokenizer:
             raise BundleError("tokenizer.json cannot be read: {reason}", reason=error) from None
         # Text that a user writes must never turn into a control token.
         inner.encode_special_tokens = True
-        return cls(inner)
+        return cls(inner, roles)
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:

@@ -1,9 +1,10 @@
-"""A local bundle that continues text: any GPT of the layout `stream`."""
+"""A local bundle that continues text: any causal model of the layout `stream`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -11,11 +12,11 @@ from wenfang.device import noise
 from wenfang.errors import BriefError
 from wenfang.language import keyed
 from wenfang.media.text_marks import SHORTEST_TOKENS
-from wenfang.models.gpt import GPT
+from wenfang.models import CausalModel
 from wenfang.models.load import Loaded, language_model
 from wenfang.samplers.tokens import Drawn, Sampling, sample
 from wenfang.samplers.watermark import TournamentStep
-from wenfang.tokenizer import END
+from wenfang.tokenizer import BEGIN, END
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,8 @@ class Scribe:
         ids = self.tokenizer.encode(prompt)
         if not ids:
             raise BriefError("the prompt is empty; write a few words to continue")
+        if BEGIN in self.tokenizer.roles:  # a foreign model that learnt it before every text
+            ids = [self.tokenizer.id(BEGIN), *ids]
         groups = [[one] for one in streams] if self.reference else [list(streams)]
         drawn = [one for group in groups for one in self._sample(ids, sampling, group, watermark)]
         return [
@@ -89,10 +92,10 @@ class Scribe:
 class SlidingPredict:
     """Logits from the last tokens that fit the context; when it is full, half is dropped."""
 
-    def __init__(self, model: GPT) -> None:
+    def __init__(self, model: CausalModel) -> None:
         self._model = model
         self._seen = torch.zeros(0, 0, dtype=torch.int64)
-        self._cache = model.new_cache(0, 0)
+        self._cache: Any = model.new_cache(0, 0)  # of the model's own family
 
     @torch.no_grad()
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,8 @@ bites as soon as its last letter stands.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 # Words for one degree, of prices or of ratings.
 DEGREES = {"low": r"low(?:er|ly)?", "average": r"(?:average|medium|mid|middle)",
@@ -68,7 +68,10 @@ NEVER = (
     r"\b(?:great|good|best|top|excellent|nice|perfect|lovely|fantastic|amazing|wonderful|superb"
     r"|delicious|tasty|poor|bad|terrible|decent|reasonab|fair|afford|inexpens|pricey|costly|budget"
     r"|bargain|premium|value|quality|popular|famous|recommend|worth|outstanding|exceptional"
-    r"|mediocre|unfortunately|luckily|however|although|though|but|despite|yet|only|just|still)",
+    r"|mediocre|unfortunately|luckily|only|just|still)",
+    rf"\bmoderate\w*[- ](?:customer )?{_RATED}",
+    rf"\b{_RATING_IS}moderate",
+    r"\bof is\b",
     r"\b(?:sushi|pasta|pizza|wine|cheese|breakfast|lunch|dinner|curry|burger|hamburger|fries|chips"
     r"|fish|beer|tea\b|noodle|steak|fruit|snack|spaghetti|vegetarian|american|mexican|thai|spanish"
     r"|greek|british|european|asian|oriental|uk\b)",
@@ -83,10 +86,34 @@ _BEFORE_NEAR = re.compile(r"\b(?:near|near to|close to|nearby|next to)(?: the)? 
 
 @dataclass(frozen=True, kw_only=True)
 class Lexicon:
-    """What a text for some facts must say, and how it must not end while it is written."""
+    """What a text for some facts must say and must not.
+
+    told    by slot, what tells its fact
+    banned  what tells another fact; where it stands within `freed`, it does not
+    once    by slot, words that are not used again in a later sentence once its fact is told
+    """
 
     told: Mapping[str, re.Pattern[str]]
     banned: re.Pattern[str]
+    freed: re.Pattern[str] | None = None
+    once: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+
+    def finished(self, text: str) -> tuple[str, ...]:
+        """Slots told in the sentences of lower-case `text` that have ended."""
+        before = text[: max(text.rfind(". "), text.rfind("! ")) + 1]
+        return tuple(slot for slot in self.once if self.told[slot].search(before))
+
+    def repeats(self, text: str, start: int, finished: tuple[str, ...]) -> bool:
+        """Whether `text` behind `start` comes back to a slot of `finished`."""
+        return any(
+            found.end() > start for slot in finished for found in self.once[slot].finditer(text)
+        )
+
+    def clean(self, text: str, start: int = 0) -> bool:
+        """Whether lower-case `text` holds nothing that is banned and ends behind `start`."""
+        if self.freed:
+            text = self.freed.sub(lambda found: "_" * len(found[0]), text)
+        return all(found.end() <= start for found in self.banned.finditer(text))
 
     def untold(self, text: str) -> list[str]:
         """The slots that lower-case `text` does not tell yet."""
@@ -100,8 +127,26 @@ def lexicon(facts: Mapping[str, str], copied: tuple[str, ...]) -> Lexicon:
               *_friendly(facts), *_degrees(facts), *_figures(facts), *_slots(facts, copied)]  # fmt: skip
     return Lexicon(
         told={slot: re.compile(pattern) for slot, pattern in told.items()},
-        banned=re.compile(rf"(?:{'|'.join(banned)})$"),
+        banned=_union(banned),
+        once={slot: re.compile(words) for slot, words in _once(facts, copied).items()},
+        freed=re.compile(rf"{_NOT}{_KIN_STEM}\w*") if facts.get("familyFriendly") == "no" else None,
     )
+
+
+def _union(patterns: Sequence[str]) -> re.Pattern[str]:
+    """One pattern; those that begin at a word share the test for its beginning."""
+    words = [one.removeprefix(r"\b") for one in patterns if one.startswith(r"\b") and "|" not in one]
+    others = [one for one in patterns if not one.startswith(r"\b") or "|" in one]
+    return re.compile("|".join([rf"\b(?:{'|'.join(words)})", *others]))
+
+
+def _once(facts: Mapping[str, str], copied: tuple[str, ...]) -> dict[str, str]:
+    words = {slot: f"<{slot}>" for slot in copied if slot in ("food", "area", "near")}
+    if "familyFriendly" in facts:
+        words["familyFriendly"] = _KIN_STEM
+    if "area" in facts and "area" not in copied:
+        words["area"] = AREA_WORDS[facts["area"]]
+    return words
 
 
 TOLD = {"eatType": KIND_TOLD, "food": FOOD_TOLD, "priceRange": PRICE_TOLD,
@@ -114,7 +159,9 @@ def _told(slot: str, value: str, copied: tuple[str, ...]) -> str:
 
 def _kind(facts: Mapping[str, str]) -> list[str]:
     given = facts.get("eatType", "")
-    return [words for kind, words in KIND_WORDS.items() if kind != given]
+    return [words for kind, words in KIND_WORDS.items() if kind != given] + (
+        [] if given == "restaurant" else [r"\brestaurant"]
+    )
 
 
 def _food(facts: Mapping[str, str], copied: tuple[str, ...]) -> list[str]:
@@ -134,7 +181,7 @@ def _friendly(facts: Mapping[str, str]) -> list[str]:
         return [rf"(?:\bno|\bnot|\bnon|n't|\bnever|\bwithout)\b[^.]{{0,40}}{_KIN_STEM}", r"\badult",
                 rf"{_KIN_STEM}\w*[ -](?:un|free|not\b|non)"]  # fmt: skip
     if given == "no":
-        return [rf"(?<!{'-'}){_KIN_STEM}\w*[ -](?:un|are|is)", rf"^(?!.*{_NOT}\w*$).*{_KIN_STEM}"]
+        return [_KIN_STEM]
     return [_KIN_STEM, r"\badult"]
 
 
@@ -163,7 +210,8 @@ def _figures(facts: Mapping[str, str]) -> list[str]:
     found = [] if "£" in price else ["£", r"\bpound"]
     prefixes = {number[: end + 1] for number in allowed for end in range(len(number))}
     union = "|".join(sorted(prefixes, key=len, reverse=True)) or "x"
-    found.append(rf"(?<!\d)(?!(?:{union})$)\d+")
+    wholes = "|".join(allowed) or "x"
+    found.append(rf"(?<!\d)(?!(?:{union})$|(?:{wholes})(?!\d))\d")
     figure = rating[0] if rating[:1].isdigit() else "x"
     found.append(rf"(?<!{figure}) out")
     if price == "less than £20":

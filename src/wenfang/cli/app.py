@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from wenfang.cli import keep, learn, make, prove
+from wenfang.cli import embed, exchange, keep, learn, make, prove
 from wenfang.cli.help import Command, Group
 from wenfang.language import t
 from wenfang.version import __version__
@@ -53,7 +53,17 @@ def _add(to: typer.Typer, commands: dict[str, Callable[..., int]]) -> None:
         to.command(name, cls=Command, help=text, short_help=text)(function)
 
 
-_add(app, {**make.COMMANDS, **prove.COMMANDS, **learn.COMMANDS, **keep.COMMANDS})
+_add(
+    app,
+    {
+        **make.COMMANDS,
+        **embed.COMMANDS,
+        **prove.COMMANDS,
+        **learn.COMMANDS,
+        **exchange.COMMANDS,
+        **keep.COMMANDS,
+    },
+)
 for _name, (_help, _commands) in GROUPS.items():
     _group = typer.Typer(cls=Group, help=_help, no_args_is_help=True, rich_markup_mode=None)
     _add(_group, _commands)

@@ -125,5 +125,26 @@ class PairLayout:
         return source, self.target(record["completion"], tokenizer)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompletionLayout:
+    """A prompt and what a causal model writes after it, `<eos>`; only the latter is learnt."""
+
+    specials: tuple[str, ...] = ()
+
+    def texts(self, record: Mapping[str, Any]) -> list[str]:
+        """What the tokenizer learns its vocabulary from."""
+        return [record["prompt"], record["completion"]]
+
+    def parts(self, record: Mapping[str, Any], tokenizer: Tokenizer) -> Parts:
+        """A record as (opening, condition, body)."""
+        prompt = tokenizer.encode(record["prompt"])
+        return [], prompt, [*tokenizer.encode(record["completion"]), tokenizer.id(END)]
+
+
 VERSE, LABELLED = VerseLayout(), LabelledLayout()
-LAYOUTS: dict[str, VerseLayout | LabelledLayout] = {"verse": VERSE, "labelled": LABELLED}
+COMPLETION = CompletionLayout()
+LAYOUTS: dict[str, VerseLayout | LabelledLayout | CompletionLayout] = {
+    "verse": VERSE,
+    "labelled": LABELLED,
+    "completion": COMPLETION,
+}

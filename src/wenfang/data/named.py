@@ -17,6 +17,7 @@ from wenfang.config import nearest
 from wenfang.data.dataset import MANIFEST, Dataset
 from wenfang.data.drawings import Archive, prepare_drawings
 from wenfang.data.e2e import SETTINGS, e2e_rows
+from wenfang.data.encoder_texts import Material, prepare_encoder_texts
 from wenfang.data.lineage import (
     FORMAT,
     OnEvent,
@@ -252,6 +253,23 @@ def make_venues(named: NamedSource, path: Path, output: Path, on_event: OnEvent 
     return write_pairs(named.name, named.source(path), hashes, SETTINGS, rows, output)
 
 
+def make_encoder_texts(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """Pairs and plain texts in English and Chinese; files of one source lie in one folder."""
+    root = path.parents[len(Path(named.file.name).parts) - 1]
+    pairs = replace(named, name=PAIRS.name, file=PAIRS.file)
+    found: dict[str, Material] = {}
+    for one in (pairs, *named.further):
+        known = found.get(one.name)
+        found[one.name] = Material(
+            source=one.source(root / one.name),
+            folder=root / one.name,
+            hashes={**(known.hashes if known else {}), one.file.name: one.file.sha256},
+        )
+    return prepare_encoder_texts(named.name, tuple(found.values()), output)
+
+
 EMOJI = "noto_emoji72"
 LUCIDE = NamedSource(
     name="lucide_icons",
@@ -314,6 +332,112 @@ E2E = NamedSource(
     ),
     make=make_venues,
 )
+PAIRS = NamedSource(
+    name="tatoeba_en_zh",
+    origin="github.com/pjgao/seq2seq_keras, data/cmn.txt at "
+    "345f3ad6aa03988aa5deb9e5252de4f0c59cc0a2; sentences of tatoeba.org, paired by "
+    "manythings.org/anki",
+    licence="LicenseRef-CC-BY-2.0-FR",
+    notice="English and Chinese sentences by the contributors of Tatoeba (tatoeba.org), "
+    "CC BY 2.0 FR, paired by ManyThings.org. This copy does not name the author of each "
+    "sentence; tatoeba.org does, where a sentence is looked up. Changed: characters "
+    "simplified, marks made alike.",
+    file=NamedFile(
+        name="cmn.txt",
+        sha256="74bd3c04dfe0ec75aaaf165597b2a83c6a733d34f46b184fc21ca6b552c268d3",
+    ),
+    make=make_short_sentences,
+)
+SIGNS = NamedSource(
+    name=EMOJI,
+    origin="github.com/unicode-org/cldr-json, annotations and annotationsDerived, en and zh at "
+    "b08a82b582f1120d630d623f9e5073316741574d, as a table beside the drawings",
+    licence="Unicode-3.0",
+    notice="Names of signs in English and Chinese, Unicode CLDR, Copyright 2015-2024 Unicode, "
+    "Inc., Unicode License V3.",
+    file=NamedFile(
+        name="captions.tsv",
+        sha256="cc6d2099f8db3fd7c55285d741b925605e308ae58258e8fb2b2cdc8536014e71",
+    ),
+    make=make_encoder_texts,
+)
+STORIES = NamedSource(
+    name="fairytaleqa_stories",
+    origin="github.com/uci-soe/FairytaleQAData, data-by-train-split/sentence-stories at "
+    "a24ddc17364666b7c13a425b9970c87368b03417",
+    licence="Apache-2.0",
+    notice="FairytaleQA (Xu et al. 2022, arXiv:2203.13947), Apache-2.0; tales from Project "
+    "Gutenberg.",
+    file=NamedFile(
+        name="train.csv",
+        sha256="f2e5975a30afad43f193f2986abb13ff8b8147429a2d02a13f144191ce96a1dc",
+    ),
+    make=make_encoder_texts,
+)
+SUMS = NamedSource(
+    name="gsm8k",
+    origin="github.com/openai/grade-school-math, grade_school_math/data at "
+    "3101c7d5072418e28b9008a6636bde82a006892c",
+    licence="MIT",
+    notice="GSM8K (Cobbe et al. 2021, arXiv:2110.14168), Copyright 2021 OpenAI, MIT; questions "
+    "only.",
+    file=NamedFile(
+        name="train.jsonl",
+        sha256="17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",
+    ),
+    make=make_encoder_texts,
+)
+TRAVEL_TALK = NamedSource(
+    name="crosswoz_zh",
+    origin="github.com/thu-coai/CrossWOZ, data/crosswoz at "
+    "df82c9fdff91b9b130f2d6b89110d3870ba6260e",
+    licence="Apache-2.0",
+    notice="CrossWOZ (Zhu et al. 2020, arXiv:2002.11893), Apache-2.0.",
+    file=NamedFile(
+        name="val.json.zip",
+        sha256="b2b717990f6f0a1c98daaf5dc465e61d42f7de69c0d31e88e674275b1f34c94c",
+    ),
+    make=make_encoder_texts,
+)
+KNOWING_TALK = NamedSource(
+    name="kdconv_zh",
+    origin="github.com/thu-coai/KdConv, data/{film,travel}/dev.json at "
+    "653db76432de09a004ba708a68f8bbd5500e6bec",
+    licence="Apache-2.0",
+    notice="KdConv (Zhou et al. 2020, arXiv:2004.04100), Apache-2.0.",
+    file=NamedFile(
+        name="film/dev.json",
+        sha256="2f156d8d34bdd3eac31c196772156d36e017f8cb2255a2c312bd98e367ed363e",
+    ),
+    make=make_encoder_texts,
+)
+ENCODER_TEXTS = replace(
+    PAIRS,
+    name="encoder_texts",
+    file=replace(PAIRS.file, name=f"tatoeba_en_zh/{PAIRS.file.name}"),
+    make=make_encoder_texts,
+    further=(
+        SIGNS,
+        STORIES,
+        replace(
+            STORIES,
+            file=NamedFile(
+                name="val.csv",
+                sha256="8dbdf1a4f3988962c9fc7acbca86e608706897f978027604f2ac29cfb6d20924",
+            ),
+        ),
+        SUMS,
+        TRAVEL_TALK,
+        KNOWING_TALK,
+        replace(
+            KNOWING_TALK,
+            file=NamedFile(
+                name="travel/dev.json",
+                sha256="8d1f31295888cf61eff398bab8aa042f7fccd04a088bd63c939f0b79625a9093",
+            ),
+        ),
+    ),
+)
 NAMED: dict[str, NamedSource] = {
     "chinese_poetry": NamedSource(
         name="chinese_poetry",
@@ -362,6 +486,7 @@ NAMED: dict[str, NamedSource] = {
         file=replace(E2E.file, name=f"e2e_nlg/{E2E.file.name}"),
         further=tuple(replace(E2E, file=file) for file in VENUE_FILES),
     ),
+    "encoder_texts": ENCODER_TEXTS,
     "multi30k_en_de": replace(
         CAPTIONS,
         name="multi30k_en_de",
@@ -375,22 +500,7 @@ NAMED: dict[str, NamedSource] = {
             if name != "train.en.gz"
         ),
     ),
-    "tatoeba_en_zh": NamedSource(
-        name="tatoeba_en_zh",
-        origin="github.com/pjgao/seq2seq_keras, data/cmn.txt at "
-        "345f3ad6aa03988aa5deb9e5252de4f0c59cc0a2; sentences of tatoeba.org, paired by "
-        "manythings.org/anki",
-        licence="LicenseRef-CC-BY-2.0-FR",
-        notice="English and Chinese sentences by the contributors of Tatoeba (tatoeba.org), "
-        "CC BY 2.0 FR, paired by ManyThings.org. This copy does not name the author of each "
-        "sentence; tatoeba.org does, where a sentence is looked up. Changed: characters "
-        "simplified, marks made alike.",
-        file=NamedFile(
-            name="cmn.txt",
-            sha256="74bd3c04dfe0ec75aaaf165597b2a83c6a733d34f46b184fc21ca6b552c268d3",
-        ),
-        make=make_short_sentences,
-    ),
+    "tatoeba_en_zh": PAIRS,
     "tinyshakespeare": NamedSource(
         name="tinyshakespeare",
         origin="github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt at "

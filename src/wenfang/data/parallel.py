@@ -89,23 +89,29 @@ def prepare_short_sentences(
     sentence of either language is in two parts: pairs that share one go to the same part, by the
     hash of the first English sentence among them.
     """
+    parts, lost = short_sentences(Path(source.path))
+    settings = {"script": "simplified", "directions": 2, "split": "0.9, 0.05, 0.05 by sentence"}
+    return write_pairs(
+        name, source, hashes, settings, _both_ways(parts), output, {"same_pair": lost}
+    )
+
+
+def short_sentences(path: Path) -> tuple[list[tuple[str, str, str]], int]:
+    """(part, English, simplified Chinese) of every pair of a file, and how many were repeats."""
     import opencc
 
     simplify = opencc.OpenCC("t2s").convert
-    lines = Path(source.path).read_text("utf-8").split("\n")
-    cells = [line.split("\t") for line in lines if line]
+    cells = [line.split("\t") for line in path.read_text("utf-8").split("\n") if line]
     read = [(plain_english(e), plain_chinese(simplify(c))) for e, c, *_ in cells]
     pairs = list(dict.fromkeys(read))
-    settings = {"script": "simplified", "directions": 2, "split": "0.9, 0.05, 0.05 by sentence"}
-    rejected = {"same_pair": len(read) - len(pairs)}
-    return write_pairs(name, source, hashes, settings, _both_ways(pairs), output, rejected)
-
-
-def _both_ways(pairs: list[tuple[str, str]]) -> Iterator[tuple[str, dict[str, Any]]]:
     first = _families(pairs)
     split = Split(train=0.9, valid=0.05, test=0.05)
-    for english, chinese in pairs:
-        part = split.part_of(first[english], seed=0)
+    found = [(split.part_of(first[e], seed=0), e, c) for e, c in pairs]
+    return found, len(read) - len(pairs)
+
+
+def _both_ways(pairs: list[tuple[str, str, str]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for part, english, chinese in pairs:
         for prompt, written, into in ((english, chinese, "zh"), (chinese, english, "en")):
             yield part, {"prompt": prompt, "completion": written, "into": into, "text": written}
 

@@ -136,6 +136,27 @@ def _too_large(file: SourceFile, number: int, reading: Reading) -> Fault:
     return Fault("record_too_large", error, file.name, number)
 
 
+def read_objects(file: SourceFile, reading: Reading) -> Iterator[tuple[int, dict[str, object]]]:
+    """Every JSON object of a .jsonl file with the number of its line.
+
+    raises DataError at the first line that holds none
+    """
+    try:
+        require_readable(file, reading.encoding)
+        with open_file(file.path) as (_, stream):
+            for number, line in numbered_lines(file, stream, reading):
+                if isinstance(line, str) and not line.strip():
+                    continue
+                found = line if isinstance(line, Fault) else _json_object(file, number, line)
+                if isinstance(found, Fault):
+                    raise found.error
+                yield number, found
+    except DAMAGE as reason:
+        raise DataError(
+            "{path} is damaged ({reason}); get it again", path=file.path, reason=reason
+        ) from None
+
+
 def _json_records(file: SourceFile, lines: Iterator[Line], reading: Reading) -> Iterator[Item]:
     for number, line in lines:
         if isinstance(line, Fault):
@@ -145,8 +166,13 @@ def _json_records(file: SourceFile, lines: Iterator[Line], reading: Reading) -> 
 
 
 def _json_record(file: SourceFile, number: int, line: str, reading: Reading) -> Item:
+    value = _json_object(file, number, line)
+    return value if isinstance(value, Fault) else _record(file, number, value, reading)
+
+
+def _json_object(file: SourceFile, number: int, line: str) -> dict[str, object] | Fault:
     try:
-        value = json.loads(line, parse_constant=_refuse_number, parse_float=_finite)
+        value: object = json.loads(line, parse_constant=_refuse_number, parse_float=_finite)
         if "\\u" in line:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair fails
     except (ValueError, RecursionError) as reason:
@@ -166,7 +192,7 @@ def _json_record(file: SourceFile, number: int, line: str, reading: Reading) -> 
             line=number,
         )
         return Fault("bad_json", error, file.name, number)
-    return _record(file, number, value, reading)
+    return value
 
 
 def _refuse_number(name: str) -> float:

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from wenfang import config
 from wenfang.atomic import sha256_bytes
 from wenfang.backends.completer import LAYOUTS, Completer, PairOptions
+from wenfang.backends.loading import load_named
 from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
-from wenfang.backends.shelf import find_bundle
 from wenfang.device import DRAWING_THREADS, environment, set_threads
 from wenfang.engine.keeping import label_settings
 from wenfang.errors import BriefError, MediaError
@@ -21,7 +21,7 @@ from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
 from wenfang.language import keyed
 from wenfang.media.text_marks import KIND
-from wenfang.models.load import Loaded, load
+from wenfang.models.load import Loaded
 from wenfang.samplers.tokens import Sampling
 from wenfang.samplers.verse import VerseRules, VerseSampling
 from wenfang.scenarios.verse_brief import SUBJECT_CHARACTERS, words_of
@@ -229,9 +229,9 @@ class Model:
 
 
 def load_model(name: str, *, reference: bool = False) -> Model:
-    """The bundle of that name, or in that folder, ready to generate.
+    """The bundle of that name, or in that folder, ready to generate; `base+adapter:0.5`, too.
 
     reference  draw one sample at a time, as a replay does
     """
     set_threads(DRAWING_THREADS)
-    return Model(load(find_bundle(name)), reference=reference)
+    return Model(load_named(name), reference=reference)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wenfang import config
+from wenfang.backends.loading import load_folder
 from wenfang.backends.shelf import find_bundle
 from wenfang.data.dataset import Dataset
 from wenfang.data.named import NAMED, prepare_named
@@ -15,10 +16,10 @@ from wenfang.data.prepare import prepare
 from wenfang.data.request import Event as DataEvent
 from wenfang.data.request import Profile, Source, request_for
 from wenfang.errors import ConfigError, UsageError
-from wenfang.models.load import load
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import OnStage, SuiteConfig, evaluate
 from wenfang.recipes.train import TrainRequest, find_dataset, train
+from wenfang.recipes.tune import TUNE
 from wenfang.store import home
 from wenfang.trainer import OnEvent
 
@@ -72,10 +73,12 @@ def train_recipe(
     on_stage: OnStage = lambda stage: None,
 ) -> Path:
     """Train a recipe; the run's folder is `runs/<recipe>` of the home unless one is given."""
+    tuning = recipe == TUNE
+    named = f"{Path(base or '').name}-{data.stem}" if tuning and data else Path(recipe).stem
     request = TrainRequest(
         recipe=recipe,
-        run=run or home() / "runs" / Path(recipe).stem,
-        data=data or data_root(),
+        run=run or home() / "runs" / named,
+        data=data if tuning else data or data_root(),
         base=find_bundle(base) if base else None,
         settings=settings,
         resume=resume,
@@ -92,7 +95,7 @@ def evaluate_bundle(
 ) -> dict[str, Any]:
     """The numbers of a bundle's card, measured again on the data set of its recipe."""
     folder = find_bundle(bundle)
-    loaded = load(folder)
+    loaded = load_folder(folder)
     suite = config.override(SuiteConfig(), settings)
     source = _source_of(loaded.ancestors)
     dataset = find_dataset(source, data or data_root(), _cached(folder, source))
@@ -120,7 +123,7 @@ def _require_own(dataset: Dataset, ancestors: list[dict[str, Any]], bundle: str)
 
 
 def _source_of(ancestors: list[dict[str, Any]]) -> str:
-    for record in ancestors:
+    for record in reversed(ancestors):
         if record["kind"] == "recipe":
             return Recipe.from_dict(record["facts"]["recipe"]).data.source
     raise ConfigError("the bundle's lineage names no recipe; give its data set with --data")

@@ -25,7 +25,8 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 BYTES_MAX = {CONFIG: 2**20, INDEX: 2**25, TOKENIZER: 2**26, TOKENIZER_CONFIG: 2**22}
 OTHER_BYTES_MAX = 2**20
 FILES_MAX = 512
-KINDS = ("F32", "F16", "BF16")  # of the numbers in a weight, by safetensors' names
+# Of the numbers in a weight, by safetensors' names; the longest are cut to float32.
+KINDS = ("F32", "F16", "BF16", "F64")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,12 +49,12 @@ class Settings:
             )
         return found
 
-    def real(self, name: str, default: float, most: float = math.inf) -> float:
-        """The number `name`, 0 or more and at most `most`."""
+    def real(self, name: str, default: float, least: float = 0, most: float = math.inf) -> float:
+        """The number `name`, from `least` to `most`."""
         found = self.record.get(name)
         found = default if found is None else found
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not is_number or not math.isfinite(found) or not 0 <= found <= most:
+        if not is_number or not math.isfinite(found) or not least <= found <= most:
             raise BundleError(
                 "{path}: {name} is {value}, which is no number that it can be",
                 path=self.path,
@@ -82,8 +82,9 @@ class Settings:
         """A token's id, or the first of several; None where there is none."""
         found = self.record.get(name)
         found = found[0] if isinstance(found, list) and found else found
-        is_whole = isinstance(found, int) and not isinstance(found, bool)
-        return found if is_whole and found >= 0 else None
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**31:
+            return None
+        return found
 
     def rotary_base(self, default: float = 10000.0) -> float:
         """The base of rotary positions; BundleError where they are stretched in any way.
@@ -92,21 +93,24 @@ class Settings:
         `rope_scaling` before.
         """
         self.only("partial_rotary_factor", 1.0)
-        for name in ("rope_parameters", "rope_scaling"):
+        base = self.real("rope_theta", default, least=1)
+        for name in ("rope_scaling", "rope_parameters"):
             found = self.record.get(name)
-            if found is None:
-                continue
-            inner = Settings(path=self.path, record=found if isinstance(found, Mapping) else {})
-            kind = inner.record.get("rope_type", inner.record.get("type"))
-            if kind != "default":
-                raise BundleError(
-                    "{path}: {name} is {value}, which is not supported; supported: {allowed}",
-                    path=self.path,
-                    name=f"{name}.rope_type",
-                    value=str(kind)[:80],
-                    allowed="default",
-                )
-            inner.only("partial_rotary_factor", 1.0)
-            if "rope_theta" in inner.record:
-                return inner.real("rope_theta", default)
-        return self.real("rope_theta", default)
+            if found is not None:
+                inner = Settings(path=self.path, record=found if isinstance(found, Mapping) else {})
+                base = inner._plain_rotary_base(name, base)
+        return base
+
+    def _plain_rotary_base(self, name: str, default: float) -> float:
+        """The base in the object `name` of a config; BundleError where it asks for more."""
+        kind = self.record.get("rope_type", self.record.get("type"))
+        if kind != "default":
+            raise BundleError(
+                "{path}: {name} is {value}, which is not supported; supported: {allowed}",
+                path=self.path,
+                name=f"{name}.rope_type",
+                value=str(kind)[:80],
+                allowed="default",
+            )
+        self.only("partial_rotary_factor", 1.0)
+        return self.real("rope_theta", default, least=1)

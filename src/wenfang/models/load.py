@@ -12,8 +12,7 @@ from torch import nn
 from wenfang import config
 from wenfang.checkpoint import LINEAGE, MANIFEST, BundleFiles, load_weights, read_bundle
 from wenfang.errors import BundleError
-from wenfang.models import MODELS
-from wenfang.models.gpt import GPT
+from wenfang.models import MODELS, CausalModel
 from wenfang.store import from_record
 from wenfang.tokenizer import Tokenizer
 
@@ -56,11 +55,19 @@ def load(folder: Path) -> Loaded:
     return Loaded(
         folder=folder,
         model=model,
-        tokenizer=Tokenizer.from_json(files.tokenizer) if files.tokenizer else None,
+        tokenizer=Tokenizer.from_json(files.tokenizer, _roles(files)) if files.tokenizer else None,
         layout=str(files.config.get("layout", "stream")),
         manifest=files.manifest,
         threshold=_threshold(files),
     )
+
+
+def _roles(files: BundleFiles) -> dict[str, str]:
+    """Our names of special tokens to those of a vocabulary that came from elsewhere."""
+    found = files.config.get("special_tokens", {})
+    where = f"{files.folder / 'config.json'}: special_tokens"
+    roles: dict[str, str] = config.convert(dict[str, str], found, where=where, error=BundleError)
+    return roles
 
 
 def _threshold(files: BundleFiles) -> float | None:
@@ -94,13 +101,14 @@ def build_model(files: BundleFiles) -> nn.Module:
     return model
 
 
-def language_model(loaded: Loaded, layout: str) -> tuple[GPT, Tokenizer]:
+def language_model(loaded: Loaded, layout: str) -> tuple[CausalModel, Tokenizer]:
     """The model and tokenizer of a bundle trained by `layout`; BundleError if it was not."""
-    if loaded.layout != layout or loaded.tokenizer is None or not isinstance(loaded.model, GPT):
+    model, tokenizer = loaded.model, loaded.tokenizer
+    if loaded.layout != layout or tokenizer is None or not isinstance(model, CausalModel):
         raise BundleError(
             "{name} was trained for the layout {found}, not {layout}; choose another model",
             name=loaded.name,
             found=loaded.layout,
             layout=layout,
         )
-    return loaded.model, loaded.tokenizer
+    return model, tokenizer

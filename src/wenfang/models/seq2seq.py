@@ -360,12 +360,15 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.prompt: nn.Parameter | None
         self.shared = nn.Embedding(config.vocabulary_size, config.width)
         self.encoder = Stack(config, decoder=False)
         self.decoder = Stack(config, decoder=True)
         self.lm_head = nn.Linear(config.width, config.vocabulary_size, bias=False)
         if config.tied_head:
             self.lm_head.weight = self.shared.weight
+        # (P, D) vectors read before every source, where some were learnt (wenfang.adapt.prompt)
+        self.register_parameter("prompt", None)
 
     def forward(self, source: Tensor, mask: Tensor | None, tokens: Tensor) -> Tensor:
         """Logits of the next token: source (B, S) int64, mask (B, S) bool, tokens (B, T) int64
@@ -377,21 +380,33 @@ class Seq2Seq(nn.Module):
         return self.logits(self.decode(self.encode(source, mask), mask, tokens))
 
     def encode(self, source: Tensor, mask: Tensor | None) -> Tensor:
-        """What the decoder reads: source (B, S), mask (B, S) -> (B, S, D)."""
-        self._require_room(source.shape[1])
-        memory: Tensor = self.encoder.encode(self.shared(source), _hidden(mask))
+        """What the decoder reads: source (B, S), mask (B, S) -> (B, S, D).
+
+        With P learned vectors before the source it is (B, P + S, D).
+        """
+        x = self.shared(source)
+        if self.prompt is not None:
+            x = torch.cat((self.prompt.expand(len(x), -1, -1), x), dim=1)
+        self._require_room(x.shape[1])
+        memory: Tensor = self.encoder.encode(x, self._unseen(mask))
         return memory
+
+    def _unseen(self, mask: Tensor | None) -> Tensor | None:
+        """What attention on the source leaves out; learned vectors before it are always seen."""
+        if mask is not None and self.prompt is not None:
+            mask = functional.pad(mask, (len(self.prompt), 0), value=True)
+        return _hidden(mask)
 
     def decode(self, memory: Tensor, mask: Tensor | None, tokens: Tensor) -> Tensor:
         """The stream before the head, for all tokens at once: tokens (B, T) -> (B, T, D)."""
         self._require_room(tokens.shape[1])
         source = self.decoder.source(memory)
-        x: Tensor = self.decoder.decode(self.shared(tokens), source, _hidden(mask))
+        x: Tensor = self.decoder.decode(self.shared(tokens), source, self._unseen(mask))
         return x
 
     def new_cache(self, memory: Tensor, mask: Tensor | None, capacity: int) -> Cache:
         """A cache that has seen the source and no token yet, with room for `capacity` tokens."""
-        return Cache(self.decoder.source(memory), _hidden(mask), capacity)
+        return Cache(self.decoder.source(memory), self._unseen(mask), capacity)
 
     def hidden(self, tokens: Tensor, cache: Cache) -> Tensor:
         """The stream before the head for `tokens` after those that the cache holds.

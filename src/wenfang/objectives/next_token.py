@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.data.batches import pad
-from wenfang.models.gpt import GPT
+from wenfang.models import CausalModel
 from wenfang.objectives import Batch, Loss
 
 
@@ -25,7 +25,7 @@ class NextToken:
 
     def __call__(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
         """The loss of a causal model on one batch."""
-        assert isinstance(model, GPT)
+        assert isinstance(model, CausalModel)
         tokens, weight = batch["tokens"], batch["weight"]
         hidden = model.hidden(tokens[:, :-1])
         chosen = weight > 0
@@ -43,7 +43,7 @@ SCORING_ROWS = 128
 
 
 @torch.no_grad()
-def negative_log_likelihood(model: GPT, tokens: Tensor, weight: Tensor) -> Tensor:
+def negative_log_likelihood(model: CausalModel, tokens: Tensor, weight: Tensor) -> Tensor:
     """Summed NLL of each row in nats: tokens (B, T + 1), weight (B, T) -> (B,) float64."""
     logits = model(tokens[:, :-1])
     nll = functional.cross_entropy(logits.transpose(1, 2), tokens[:, 1:], reduction="none")
@@ -51,7 +51,7 @@ def negative_log_likelihood(model: GPT, tokens: Tensor, weight: Tensor) -> Tenso
 
 
 def score(
-    model: GPT,
+    model: CausalModel,
     rows: list[tuple[np.ndarray, int]],
     scored: np.ndarray,
     rows_at_once: int = SCORING_ROWS,

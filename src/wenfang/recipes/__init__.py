@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wenfang.recipes.bert import comment_classes, comments
 from wenfang.recipes.copywriter import copywriter
+from wenfang.recipes.encoder import encoder
 from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.safety import safety
@@ -20,6 +21,7 @@ RECIPES = {
     "copywriter": copywriter,
     "comments-zh": comments,
     "comment-classes-zh": comment_classes,
+    "encoder": encoder,
     "translator": translator,
     "tiny": tiny,
 }

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wenfang import config
+from wenfang.adapt import lora, prompt
+from wenfang.adapt.prompt import PromptConfig
 from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.checkpoint import BundleFiles, load_weights
 from wenfang.data.batches import (
@@ -21,6 +24,7 @@ from wenfang.data.batches import (
     Share,
     WindowBatches,
 )
+from wenfang.data.bilingual import BILINGUAL
 from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import LAYOUTS, VERSE
 from wenfang.data.masked import MASKED
@@ -28,9 +32,8 @@ from wenfang.data.pair_layouts import PAIR_LAYOUTS
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
-from wenfang.models import MODELS
+from wenfang.models import MODELS, CausalModel
 from wenfang.models.bert import Config as BertConfig
-from wenfang.models.gpt import GPT
 from wenfang.models.picture_encoder import Config as PictureConfig
 from wenfang.objectives import Objective
 from wenfang.objectives.classification import Classification
@@ -38,11 +41,13 @@ from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
 from wenfang.objectives.span import SENTINEL_NAMES
 from wenfang.recipes.class_scores import EVALUATION_ROWS, class_logits, labels_of
+from wenfang.recipes.learn_encoder import learn_bilingual
 from wenfang.recipes.learn_masked import learn_classes, learn_masked
 from wenfang.recipes.learn_pairs import learn_pairs, learn_spans
 from wenfang.recipes.picture_suite import read_drawings
-from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.recipe import ObjectiveConfig, Recipe
 from wenfang.recipes.streams import stream_tokens
+from wenfang.recipes.tune import settings_of
 from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
 from wenfang.trainer import Phase, Task
 
@@ -73,6 +78,7 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
         model.initialise(torch.Generator().manual_seed(seed))
         if base:
             load_weights(model, _below_the_head(model, base), base.folder)
+    tuned = _thin(recipe, model)
     objective, batches, evaluate = (
         LEARNING[recipe.data.layout](recipe, dataset, tokenizer)
         if tokenizer
@@ -80,13 +86,29 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
     )
     task = Task(
         model=model,
-        phases=(Phase(objective=objective, optim=recipe.optim),),
+        phases=(Phase(objective=objective, optim=recipe.optim, parameters=tuned),),
         batches=batches,
         config=recipe.train,
         evaluate=evaluate,
         fingerprint=_fingerprint(recipe, dataset, base),
     )
     return Run(recipe=recipe, task=task, tokenizer=tokenizer)
+
+
+def _thin(recipe: Recipe, model: nn.Module) -> str:
+    """Put a fresh adapter on the model where one is asked for; which parameters then learn."""
+    if not recipe.tune.thin:
+        return ""
+    generator = torch.Generator().manual_seed(
+        int(noise(recipe.train.seed, "adapter").integers(2**62))
+    )
+    settings = settings_of(recipe.tune)
+    if isinstance(settings, PromptConfig):
+        prompt.inject(model, settings, generator)
+        return rf"^{prompt.NAME}$"
+    names = lora.chosen_names(model, recipe.family, settings.targets)
+    lora.inject(model, settings, names, generator)
+    return r"\.parametrizations\."
 
 
 def _new_head(recipe: Recipe, base: BundleFiles) -> bool:
@@ -108,6 +130,14 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
     """What must be equal for a run to be resumed."""
     content: dict[str, Any] = recipe.to_dict()
     del content["summary"], content["threads"]
+    if recipe.tune.kind == "none":  # as runs were told apart before there was tuning
+        del content["tune"]
+    plain = config.to_dict(ObjectiveConfig())
+    content["objective"] = {
+        name: value
+        for name, value in content["objective"].items()
+        if name == "label_smoothing" or value != plain[name]  # the others came later
+    }
     for name in ("evaluate_every", "checkpoint_every", "log_every", "keep_checkpoints"):
         del content["train"][name]
     origin = base.manifest["payload_sha256"] if base else None
@@ -141,9 +171,13 @@ def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
         texts = (record["text"] for record in dataset.records("train"))
         specials = STREAMS[recipe.data.layout]
     else:
-        layout: Any = {**LAYOUTS, **PAIR_LAYOUTS, "masked": MASKED, "classes": MASKED}[
-            recipe.data.layout
-        ]
+        layout: Any = {
+            **LAYOUTS,
+            **PAIR_LAYOUTS,
+            "masked": MASKED,
+            "classes": MASKED,
+            "bilingual": BILINGUAL,
+        }[recipe.data.layout]
         texts = (text for record in dataset.records("train") for text in layout.texts(record))
         specials = layout.specials
     if config.kind == "bytes":
@@ -165,7 +199,7 @@ def _stream(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learning:
 
 def window_loss(model: nn.Module, tokens: np.ndarray, window: int) -> float:
     """Mean NLL in nats a token over the whole of `tokens` (N,), cut in windows side by side."""
-    assert isinstance(model, GPT)
+    assert isinstance(model, CausalModel)
     count = (len(tokens) - 1) // window
     if not count:
         raise ConfigError(
@@ -209,6 +243,23 @@ def _conditioned(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Lear
                 model, valid, range(limit), scored, conditioned=True
             ),
         }
+
+    return NextToken(), batches, evaluate
+
+
+def _completion(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learning:
+    batches = ExampleBatches(
+        examples=conditioned_examples(recipe, dataset, "train", tokenizer),
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed,
+        padding=tokenizer.id(PADDING),
+    )
+    valid = conditioned_examples(recipe, dataset, "valid", tokenizer)
+    every = np.ones(tokenizer.size, dtype=bool)
+    chosen = range(min(recipe.data.validation_examples, len(valid)))
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        return {"val_loss": example_loss(model, valid, chosen, every, conditioned=True)}
 
     return NextToken(), batches, evaluate
 
@@ -264,7 +315,7 @@ def example_loss(
 
     scored  (V,) bool, the tokens that count
     """
-    assert isinstance(model, GPT)
+    assert isinstance(model, CausalModel)
     rows = [examples.sequence(index, conditioned=conditioned) for index in chosen]
     nats, counts = score(model, rows, scored)
     return float(nats.sum() / counts.sum())
@@ -276,8 +327,10 @@ LEARNING: dict[str, Callable[[Recipe, Dataset, Tokenizer], Learning]] = {
     "stream": _stream,
     "verse": _conditioned,
     "labelled": _labelled,
+    "completion": _completion,
     "masked": learn_masked,
     "classes": learn_classes,
+    "bilingual": learn_bilingual,
     "spans": learn_spans,
     **dict.fromkeys(PAIR_LAYOUTS, learn_pairs),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wenfang.knowledge.verse import FORMS
-from wenfang.models import bert, gpt, picture_encoder, seq2seq
+from wenfang.models import bert, gpt, gpt2, picture_encoder, seq2seq
 from wenfang.recipes.recipe import AnyModel, Recipe
 from wenfang.store import Manifest
 
@@ -35,6 +35,22 @@ LIMITS = {
         "old novels 3 %. It is one gate beside a word list, not a moderator.",
         "- Longer texts are judged in passages of 60 characters and the worst one counts, so a "
         "long one is stopped more often: of 1,000 characters of an old novel a third are.",
+        "- It carries no index of its training material, since it writes nothing.",
+    ),
+    "encoder_texts": (
+        "A small reader of our own. It lays sentences of like meaning near each other; it writes "
+        "nothing and knows no facts.",
+        "",
+        "- It learnt from short everyday sentences and their translations, names of signs, fairy "
+        "tales, sums, and talk about travel and films. Outside of these, and for names, "
+        "negations and numbers, likeness of words passes for likeness of meaning: a sentence and "
+        "its denial lie close.",
+        "- A cosine is no probability; thresholds are to be chosen on your own texts.",
+        "- Texts longer than its context are read in pieces whose vectors are averaged.",
+        "- Chinese is read in simplified characters best; all its texts were put into them.",
+        "- The sentences of Tatoeba are by many authors, whom this copy of them does not name; "
+        "tatoeba.org names the author of each sentence that is looked up there. No sentence can "
+        "be read out of the vectors, but the credit is due all the same.",
         "- It carries no index of its training material, since it writes nothing.",
     ),
     "drawings": (
@@ -68,6 +84,7 @@ class CardContent:
     dataset: Manifest
     numbers: Mapping[str, Any]
     steps_done: int
+    base: str = ""
 
 
 def render_card(content: CardContent) -> str:
@@ -96,7 +113,7 @@ def render_card(content: CardContent) -> str:
         "",
         "## Training",
         "",
-        f"`wenfang train {recipe.name}`: {content.steps_done:,} steps of {recipe.train.batch_size} "
+        f"{_command(content)}: {content.steps_done:,} steps of {recipe.train.batch_size} "
         f"examples, {recipe.optim.kind}, seed {recipe.train.seed}. The whole recipe is in "
         "`lineage.json`.",
         "",
@@ -110,8 +127,20 @@ def render_card(content: CardContent) -> str:
     return "\n".join(lines)
 
 
+def _command(content: CardContent) -> str:
+    recipe = content.recipe
+    if recipe.tune.kind == "none":
+        return f"`wenfang train {recipe.name}`" + (f" from `{content.base}`" * bool(content.base))
+    what = {
+        "full": "every weight",
+        "lora": f"LoRA of rank {recipe.tune.rank}, stored without its base",
+        "prompt": f"{recipe.tune.length} learned vectors, stored without their base",
+    }[recipe.tune.kind]
+    return f"`wenfang train tune` from `{content.base}` ({what})"
+
+
 def _shape(model: AnyModel) -> str:
-    if isinstance(model, gpt.Config):
+    if isinstance(model, gpt.Config | gpt2.Config):
         return (
             f"{model.layers} layers of width {model.width}, context {model.context}, "
             f"vocabulary {model.vocabulary_size:,}"
@@ -163,6 +192,10 @@ def _samples(numbers: Mapping[str, Any]) -> list[str]:
     samples = numbers.get("samples", [])
     if not samples:
         return []
+    if "query" in samples[0]:
+        lines = ["## Samples", "", "Sentences of the test part at even distances, and the nearest "
+                 "one in the other language.", ""]  # fmt: skip
+        return [*lines, *(f"- {one['query']} → {one['nearest']}" for one in samples), ""]
     if "prompt" in samples[0]:
         lines = ["## Samples", "", "The first of the test part, unpicked, by beam search.", ""]
         for sample in samples:

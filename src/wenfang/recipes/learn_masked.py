@@ -33,6 +33,7 @@ def learn_masked(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Any:
         mask=tokenizer.id(MASK),
         first_word=tokenizer.id(MASK) + 1,
         vocabulary_size=tokenizer.size,
+        hidden_share=recipe.objective.hidden_share,
     )
     train, valid = (
         Segments.build((record["text"] for record in dataset.records(part)), tokenizer, longest)

@@ -46,9 +46,44 @@ class ObjectiveConfig:
     """How a method is set; what a layout does not use stays at its default.
 
     label_smoothing  of pairs: share of the target spread over the vocabulary
+    hidden_share     of the layouts "masked" and "bilingual": share of the words that are hidden
+    temperature, hidden_weight, texts_a_batch  of the layout "bilingual": what cosines are divided
+                     by, how much hidden words count beside translations, and in how many texts
+                     words are hidden at once
     """
 
     label_smoothing: float = 0.0
+    hidden_share: float = 0.15
+    temperature: float = 0.05
+    hidden_weight: float = 0.3
+    texts_a_batch: int = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """How a bundle is tuned; `none` trains all weights as the recipe says.
+
+    kind       "full" moves every weight, "lora" thin updates of the chosen matrices, "prompt"
+               learned vectors before the input
+    rank, alpha, targets, rank_stabilised  of "lora": see wenfang.adapt.lora.LoraConfig
+    length     of "prompt": how many vectors
+    name       of the tuned bundle
+    licence    SPDX expression of the user's own material
+    """
+
+    kind: Literal["none", "full", "lora", "prompt"] = "none"
+    rank: int = 2
+    alpha: float = 16.0
+    targets: tuple[str, ...] = ()
+    rank_stabilised: bool = False
+    length: int = 16
+    name: str = ""
+    licence: str = ""
+
+    @property
+    def thin(self) -> bool:
+        """Whether the result is a small file beside its base."""
+        return self.kind in ("lora", "prompt")
 
 
 AnyModel: TypeAlias = (
@@ -66,6 +101,7 @@ class Recipe:
     """A complete run: data, tokenizer, model, optimizer, length. `family` decides what model is.
 
     tokenizer  not used by the layout "pictures"
+    tune       for runs that start from a bundle
     """
 
     name: str
@@ -75,6 +111,7 @@ class Recipe:
     family: str = "gpt"
     model: AnyModel = gpt.Config()
     objective: ObjectiveConfig = ObjectiveConfig()
+    tune: TuneConfig = TuneConfig()
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
     threads: int = 2

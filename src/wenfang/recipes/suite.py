@@ -26,10 +26,11 @@ from wenfang.evaluator import (
 from wenfang.knowledge.verse import FORMS, is_han
 from wenfang.metrics.classification import error_rates, roc_area
 from wenfang.metrics.text import bits_per_byte
-from wenfang.models.gpt import GPT
+from wenfang.models import CausalModel
 from wenfang.models.load import Loaded
 from wenfang.recipes.build import window_loss
 from wenfang.recipes.class_scores import class_logits, labels_of
+from wenfang.recipes.encoder_suite import measure_encoder
 from wenfang.recipes.pair_suite import measure_pairs
 from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.recipes.streams import stream_tokens
@@ -76,6 +77,8 @@ def evaluate(
     if loaded.layout in ("pairs", "venue"):
         on_stage("writing")
         return measure_pairs(loaded, dataset, "test", config.beam)
+    if loaded.layout == "bilingual":
+        return measure_encoder(loaded, dataset)
     if loaded.layout == "stream":
         return _stream(loaded, dataset)
     return {}
@@ -83,7 +86,7 @@ def evaluate(
 
 def _stream(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
     assert loaded.tokenizer is not None
-    assert isinstance(loaded.model, GPT)
+    assert isinstance(loaded.model, CausalModel)
     split = "test" if dataset.count("test") else "valid"
     tokens = stream_tokens(dataset, split, loaded.tokenizer)
     characters = sum(len(record["text"]) for record in dataset.records(split))

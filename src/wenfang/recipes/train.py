@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from wenfang import config
+from wenfang.adapt import adapters, lora, prompt
+from wenfang.adapt.adapters import ADAPTER
 from wenfang.atomic import canonical_json, new_folder, sha256_bytes, write_json, write_text
+from wenfang.backends.loading import load_folder
 from wenfang.checkpoint import (
     CARD,
     LINEAGE,
     MANIFEST,
+    BundleFiles,
     file_hashes,
     fill_bundle,
     read_bundle,
@@ -26,7 +32,7 @@ from wenfang.data.named import NAMED, prepare_named
 from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import ConfigError, NotFoundError
 from wenfang.metrics.classification import threshold_at
-from wenfang.models.load import Loaded, load
+from wenfang.models.load import Loaded
 from wenfang.recipes import RECIPES
 from wenfang.recipes.build import Run, build, conditioned_examples
 from wenfang.recipes.card import CardContent, render_card
@@ -34,6 +40,8 @@ from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
+from wenfang.recipes.tune import TUNE, settings_of, start
+from wenfang.recipes.tune_suite import measure_gain
 from wenfang.store import Link, Manifest, to_record
 from wenfang.trainer import Event, OnEvent, Trainer
 
@@ -100,15 +108,20 @@ def train(
     on_stage: OnStage = lambda stage: None,
 ) -> Path:
     """Train, export the bundle, measure it; returns the bundle's folder, `run`/bundle."""
-    recipe = find_recipe(request.recipe, request.settings)
     if states(request.run / "checkpoints") and not request.resume:
         raise ConfigError(
             "{run} holds a run already; go on with --resume or choose another folder with -o",
             run=request.run,
         )
+    recipe = None if request.recipe == TUNE else find_recipe(request.recipe, request.settings)
     on_stage("data")
-    dataset = find_dataset(recipe.data.source, request.data, request.run / "dataset")
     base = read_bundle(request.base) if request.base else None
+    _refuse_adapter(base)
+    place = request.run / "dataset"
+    if recipe is None:
+        recipe, dataset = start(base, request.data, place, request.settings)
+    else:
+        dataset = find_dataset(recipe.data.source, request.data, place)
     run = build(recipe, dataset, base)
 
     def started(event: Event) -> None:
@@ -123,49 +136,83 @@ def train(
         return request.run / "bundle"
     folder = request.run / "bundle"
     on_stage("bundle")
-    parent = Manifest(**_manifest_fields(base.manifest)) if base else None
-    export(run, dataset, folder, parent)
+    export(run, dataset, folder, base)
     if request.measured:
-        measure(folder, dataset, on_stage=on_stage)
+        measure(folder, dataset, on_stage=on_stage, base=base)
     return folder
 
 
-def _manifest_fields(record: dict[str, Any]) -> dict[str, Any]:
-    fields = {name: value for name, value in record.items() if name != "id"}
-    return fields | {"inputs": tuple(Link(**link) for link in fields["inputs"])}
+def _refuse_adapter(base: BundleFiles | None) -> None:
+    if base and ADAPTER in base.config:
+        raise ConfigError(
+            "{name} is an adapter; name the bundle that it was tuned upon with --from",
+            name=base.manifest["name"],
+        )
 
 
-def export(run: Run, dataset: Dataset, folder: Path, base: Manifest | None = None) -> None:
-    """Write the bundle of a trained run, its card still without numbers."""
+def export(run: Run, dataset: Dataset, folder: Path, base: BundleFiles | None = None) -> None:
+    """Write the bundle of a trained run, its card still without numbers.
+
+    What was tuned thinly is stored without its base, which it names by its hash.
+    """
+    recipe, model = run.recipe, run.task.model
+    with new_folder(folder) as new:
+        if base and recipe.tune.thin:
+            tensors = {name: half(t) for name, t in _thin_tensors(recipe, model).items()}
+            parameters = sum(tensor.numel() for tensor in tensors.values())
+            fill_bundle(new, _config(run, dataset, base), tensors, None)
+        else:
+            parameters = sum(p.numel() for p in model.parameters())
+            tokenizer = run.tokenizer.to_json() if run.tokenizer else None
+            stored = weights_to_store(model, torch.float16)
+            fill_bundle(new, _config(run, dataset, base), stored, tokenizer)
+        if recipe.data.layout == "verse":
+            texts = ("\n".join(record["lines"]) for record in dataset.records("train"))
+            TrainingIndex.build(texts).save(new / INDEX)
+        recipe_manifest = _recipe_manifest(recipe)
+        own = [*dataset.source_manifests, dataset.manifest, recipe_manifest]
+        before = [*base.ancestors(), base.manifest] if base else []
+        lineage = {record["id"]: record for record in (*before, *map(to_record, own))}
+        write_json(new / LINEAGE, list(lineage.values()))
+        write_text(new / NOTICE, _notice(dataset, base))
+        inputs = (
+            Link(role="dataset", id=dataset.manifest.id),
+            Link(role="recipe", id=recipe_manifest.id),
+            *((Link(role="base", id=str(base.manifest["id"])),) if base else ()),
+        )
+        facts: dict[str, Any] = {"parameters": parameters, "steps": recipe.train.steps}
+        if base:
+            facts["base"] = base_facts(base)
+        _finish(new, recipe, dataset, inputs, facts, {})
+
+
+def half(tensor: Tensor) -> Tensor:
+    """As it is stored: float16, on the CPU."""
+    return tensor.detach().to("cpu", torch.float16).contiguous()
+
+
+def base_facts(base: BundleFiles) -> dict[str, Any]:
+    """What a bundle tells of the one that it started from."""
+    return {"name": base.manifest["name"], "licence": base.manifest.get("licence")}
+
+
+def _config(run: Run, dataset: Dataset, base: BundleFiles | None) -> dict[str, Any]:
     recipe = run.recipe
-    bundle_config: dict[str, Any] = {
+    found: dict[str, Any] = {
         "format": 1,
         "family": recipe.family,
         "layout": recipe.data.layout,
         "model": config.to_dict(recipe.model),
     }
     if recipe.data.layout in ("labelled", "pictures"):
-        bundle_config["threshold"] = decision_threshold(run, dataset)
-    tensors = weights_to_store(run.task.model, torch.float16)
-    with new_folder(folder) as new:
-        fill_bundle(new, bundle_config, tensors, run.tokenizer.to_json() if run.tokenizer else None)
-        if recipe.data.layout == "verse":
-            texts = ("\n".join(record["lines"]) for record in dataset.records("train"))
-            TrainingIndex.build(texts).save(new / INDEX)
-        recipe_manifest = _recipe_manifest(recipe)
-        ancestors = [*dataset.source_manifests, dataset.manifest, recipe_manifest]
-        if base:
-            ancestors.append(base)
-        write_json(new / LINEAGE, [to_record(manifest) for manifest in ancestors])
-        write_text(new / NOTICE, _notice(dataset))
-        parameters = sum(p.numel() for p in run.task.model.parameters())
-        facts = {"parameters": parameters, "steps": recipe.train.steps}
-        inputs = (
-            Link(role="dataset", id=dataset.manifest.id),
-            Link(role="recipe", id=recipe_manifest.id),
-            *((Link(role="base", id=base.id),) if base else ()),
-        )
-        _finish(new, recipe, dataset, inputs, facts, {})
+        found["threshold"] = decision_threshold(run, dataset)
+    if base and recipe.tune.thin:
+        found[ADAPTER] = adapters.record(settings_of(recipe.tune), base)
+    return found
+
+
+def _thin_tensors(recipe: Recipe, model: nn.Module) -> dict[str, Tensor]:
+    return prompt.vectors(model) if recipe.tune.kind == "prompt" else lora.adapter_tensors(model)
 
 
 def decision_threshold(run: Run, dataset: Dataset) -> float:
@@ -194,13 +241,18 @@ def _recipe_manifest(recipe: Recipe) -> Manifest:
     )
 
 
-def _notice(dataset: Dataset) -> str:
+def _notice(dataset: Dataset, base: BundleFiles | None) -> str:
+    """Whose work the bundle was made from; the notice of its base comes along."""
     lines = [
         f"{source.name}: {source.facts.get('notice', '')} Licence: {source.licence}. "
         f"Origin: {source.facts.get('origin', '')}"
         for source in dataset.source_manifests
     ]
-    return "\n".join(["This bundle was trained on:", *lines]) + "\n"
+    text = "\n".join(["This bundle was trained on:", *lines]) + "\n"
+    if base and (base.folder / NOTICE).is_file():
+        text += f"\nIt started from {base.manifest['name']}, whose notice is:\n"
+        text += (base.folder / NOTICE).read_text("utf-8")
+    return text
 
 
 def _finish(
@@ -220,6 +272,7 @@ def _finish(
         dataset=dataset.manifest,
         numbers=numbers,
         steps_done=facts["steps"],
+        base=facts.get("base", {}).get("name", ""),
     )
     write_text(new / CARD, render_card(content))
     files = file_hashes(new)
@@ -230,10 +283,18 @@ def _finish(
         payload_sha256=sha256_bytes(canonical_json(files)),
         payload_bytes=sum((new / name).stat().st_size for name in files),
         inputs=inputs,
-        licence=" AND ".join(sorted({s.licence or "NOASSERTION" for s in sources})),
+        licence=_licence(sources, facts),
         facts={**facts, "summary": recipe.summary, "files": files, "numbers": numbers},
     )
     write_json(new / MANIFEST, to_record(manifest))
+
+
+def _licence(sources: tuple[Manifest, ...], facts: Mapping[str, Any]) -> str:
+    """SPDX expression of all that a bundle was made from, its base included."""
+    terms = {source.licence or "NOASSERTION" for source in sources}
+    if "base" in facts:
+        terms |= set((facts["base"]["licence"] or "NOASSERTION").split(" AND "))
+    return " AND ".join(sorted(terms))
 
 
 def measure(
@@ -241,22 +302,30 @@ def measure(
     dataset: Dataset,
     suite: SuiteConfig = STANDARD,
     on_stage: OnStage = lambda stage: None,
+    base: BundleFiles | None = None,
 ) -> dict[str, Any]:
-    """Evaluate the bundle in `folder` and write the numbers into its card and manifest."""
-    loaded = load(folder)
-    numbers = evaluate(loaded, dataset, suite, on_stage)
+    """Evaluate the bundle in `folder` and write the numbers into its card and manifest.
+
+    base  of a tuned bundle: what it is compared with, in place of the suite of its layout
+    """
+    loaded = load_folder(folder)
+    if base and _recipe_of(loaded).tune.kind != "none":
+        numbers = measure_gain(load_folder(base.folder), loaded, dataset)
+    else:
+        numbers = evaluate(loaded, dataset, suite, on_stage)
     with new_folder(folder) as new:
         for name in loaded.manifest["facts"]["files"]:
             (new / name).write_bytes((folder / name).read_bytes())
         recipe = _recipe_of(loaded)
-        facts = {name: loaded.manifest["facts"][name] for name in ("parameters", "steps")}
+        known = loaded.manifest["facts"]
+        facts = {name: known[name] for name in ("parameters", "steps", "base") if name in known}
         inputs = tuple(Link(**link) for link in loaded.manifest["inputs"])
         _finish(new, recipe, dataset, inputs, facts, numbers)
     return numbers
 
 
 def _recipe_of(loaded: Loaded) -> Recipe:
-    for record in loaded.ancestors:
+    for record in reversed(loaded.ancestors):  # its own comes after those of its base
         if record["kind"] == "recipe":
             return Recipe.from_dict(record["facts"]["recipe"])
     raise ConfigError("{folder} carries no recipe in its lineage", folder=loaded.folder)

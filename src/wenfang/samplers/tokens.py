@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch import Tensor
 from wenfang.device import NoiseStream
 from wenfang.errors import ConfigError
 from wenfang.language import t
-from wenfang.models.gpt import GPT, Cache
+from wenfang.models import CausalModel
 from wenfang.models.seq2seq import Seq2Seq
 
 LogitsStep = Callable[[Tensor, Tensor], Tensor]
@@ -79,11 +79,11 @@ class Predict(Protocol):
 
 
 class CachedPredict:
-    """A GPT with the keys and values of one batch, so that each token is computed once."""
+    """A causal model with its cache of one batch, so that each token is computed once."""
 
-    def __init__(self, model: GPT, batch: int, capacity: int) -> None:
+    def __init__(self, model: CausalModel, batch: int, capacity: int) -> None:
         self._model = model
-        self._cache: Cache = model.new_cache(batch, capacity)
+        self._cache: Any = model.new_cache(batch, capacity)  # of the model's own family
 
     @torch.no_grad()
     def __call__(self, tokens: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Fine-tuning of few weights: low-rank updates, and learned vectors before the input."""
