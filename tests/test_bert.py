@@ -212,3 +212,24 @@ def test_what_follows_is_shown_half_of_the_time() -> None:
         SegmentBatches(segments=segments(), batch_size=8, seed=3, first=first, brk=brk).batch(
             0, Share()
         )
+
+
+def test_the_first_vector_alone_tells_the_words_of_the_text() -> None:
+    model, tokens = awake(), rows()
+    objective = replace(OBJECTIVE, gist_weight=2.0)
+    plain, told = (
+        one(model, {"tokens": tokens}, torch.Generator().manual_seed(3))
+        for one in (OBJECTIVE, objective)
+    )
+    gist = told.parts["gist_nats"]
+    assert float(told.value.detach()) == pytest.approx(
+        float(plain.value.detach()) + 2 * gist, rel=1e-5
+    )
+    with torch.no_grad():
+        hidden = model.hidden(tokens)
+        chances = model.words(hidden)[:, 0].log_softmax(1)
+        nats = [
+            -float(chances[row, word]) for row, text in enumerate(tokens) for word in text if word
+        ]
+        found = float(objective.gist(model, hidden, tokens))
+    assert found == pytest.approx(sum(nats) / len(nats), rel=1e-5)

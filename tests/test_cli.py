@@ -51,9 +51,7 @@ def test_the_table_above_names_every_command() -> None:
     from wenfang.cli.app import GROUPS
 
     names: set[tuple[str, ...]] = {
-        (name,)
-        for table in (make, prove, learn, exchange, keep)
-        for name in table.COMMANDS
+        (name,) for table in (make, prove, learn, exchange, keep) for name in table.COMMANDS
     }
     names |= {(group, name) for group, (_, table) in GROUPS.items() for name in table}
     assert names == set(COMMANDS) - {()}

@@ -224,7 +224,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"vocab_size": 400},
         r"model.embed_tokens.weight has the shape \(290, 24\) instead of \(400, 24\)",
     ),
-    "more layers": ("gpt2", {"n_layer": 3}, "transformer.h.2.ln_1.weight is missing.* and 6 more"),
+    "more layers": ("gpt2", {"n_layer": 3}, "transformer.h.2.ln_1.weight is missing.*; and 6 more"),
     "fewer layers": ("gpt2", {"n_layer": 1}, "transformer.h.1.* is unknown"),
     "layout of another family": (
         "llama",
@@ -374,6 +374,45 @@ def test_a_context_beyond_the_models_is_refused(tmp_path: Path) -> None:
     for context in (0, 33):
         with pytest.raises(ConfigError, match="it must be from 1 to the model's 32"):
             import_model(folder, tmp_path / "made", context=context)
+
+
+def test_a_table_of_positions_beyond_all_memory_is_refused(
+    sound: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(sound["qwen3"], tmp_path / "folder")
+    tensors = load_file(folder / "model.safetensors")
+    for name, tensor in tensors.items():  # heads of 4096 in a file of a megabyte
+        for part, heads in (("q", 4), ("k", 2), ("v", 2)):
+            if f"{part}_proj.weight" in name:
+                tensors[name] = torch.zeros(heads * 4096, 24, dtype=torch.float16)
+        if "o_proj" in name:
+            tensors[name] = torch.zeros(24, 4 * 4096, dtype=torch.float16)
+        if name.endswith(("q_norm.weight", "k_norm.weight")):
+            tensors[name] = torch.ones(4096)
+        assert tensor.ndim
+    save_file(tensors, folder / "model.safetensors")
+    edit(folder / "config.json", head_dim=4096, max_position_embeddings=2**20)
+    with pytest.raises(BundleError, match=r"import it with a smaller --context"):
+        import_model(folder, tmp_path / "made")
+    assert import_model(folder, tmp_path / "made", context=64).manifest.name == "made"
+
+
+def test_a_foreign_model_writes_with_its_own_marks(call: Call, home: Path, tmp_path: Path) -> None:
+    folder = exported(tmp_path, "gpt2")
+    text = (folder / "tokenizer.json").read_text("utf-8").replace('"<eos>"', '"<|endoftext|>"')
+    (folder / "tokenizer.json").write_text(text, "utf-8")
+    edit(folder / "tokenizer_config.json", eos_token=None)
+    edit(folder / "config.json", wenfang=None, eos_token_id=[2, 7])
+    assert call("import", folder, "--name", "writer").code == 0
+    loaded = load(home / "bundles" / "writer")
+    assert loaded.layout == "stream"
+    assert loaded.tokenizer is not None
+    assert loaded.tokenizer.find("<eos>") == 2
+    assert loaded.tokenizer.find("<sep>") is not None
+    assert loaded.tokenizer.find("<bos>") is None
+    said = call("generate", "writer", "the moon", "--set", "sampling.maximum_tokens=9", "--seed", 4)
+    assert said.code == 0
+    assert said.out.startswith("the moon")
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from wenfang.scenarios import SCENARIOS
 BRIEFS: dict[str, dict[str, Any]] = {
     "verse_card": BRIEF,
     "translate": {"scenario": "translate", "text": "# Tea\n\nTom likes tea. I read a book.\n"},
+    "venue_ad": {"scenario": "venue_ad", "facts": {"name": "Bo", "type": "pub"}, "drafts": 1},
 }
 
 WATCH = """

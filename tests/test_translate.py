@@ -13,6 +13,7 @@ import torch
 
 from conftest import Call
 from tiny_translator import build_translator
+from wenfang.backends.choosing import OPENERS
 from wenfang.backends.shelf import find_bundle
 from wenfang.backends.translator import (
     BundleInterpreter,
@@ -304,11 +305,8 @@ def test_a_model_of_research_data_is_refused_for_commerce(make: Any, home: Path)
 
 
 def test_a_writer_of_another_kind_translates(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    scenario = sys.modules["wenfang.scenarios.translate"]
     made = Told(*[lambda ask: "".join(c for c in ask.prompt if c in "⟦⟧0123456789") or "好"] * 40)
-    monkeypatch.setitem(scenario.OPENERS, "told", lambda name: made)
+    monkeypatch.setitem(OPENERS, "told", lambda name: made)
     text = "Tom likes **tea** very much.\n"
     assert make(text=text, writer="told:x", glossary={}).code == 0
     assert "**好**" in Path("out/translation.md").read_text("utf-8")

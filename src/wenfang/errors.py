@@ -126,6 +126,18 @@ class RightsError(WenfangError):
     exit_code, http_status = 25, 403
 
 
+class EndpointError(WenfangError):
+    """An endpoint of somebody else's that gives no answer, or a broken one."""
+
+    exit_code, http_status = 26, 502
+
+
+class BudgetError(WenfangError):
+    """A request that could cost more than its cap; it was not sent."""
+
+    exit_code, http_status = 27, 402
+
+
 class UsageError(WenfangError):
     """A command line that asks for something impossible."""
 

@@ -141,6 +141,10 @@ def inject(
 def low_rank_of(matrix: nn.Module) -> LowRank:
     """The updates of a linear map, made if it has none yet."""
     if not parametrize.is_parametrized(matrix, WEIGHT):
+        assert isinstance(matrix, nn.Linear)
+        # A head may share its weight with the table of tokens, which must not move with it.
+        own = matrix.weight.detach().clone()
+        matrix.weight = nn.Parameter(own, requires_grad=matrix.weight.requires_grad)
         parametrize.register_parametrization(matrix, WEIGHT, LowRank(), unsafe=True)
     found = matrix.parametrizations[WEIGHT][0]  # type: ignore[index]
     assert isinstance(found, LowRank)

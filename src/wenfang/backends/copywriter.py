@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from wenfang.data.venue import SLOTS, VenueLayout, copied_slots, slot_token, wri
 from wenfang.device import noise
 from wenfang.errors import CheckError, ConfigError
 from wenfang.models.load import Loaded
-from wenfang.samplers.beam import Beam
+from wenfang.samplers.beam import Beam, beam_search
 from wenfang.samplers.tokens import Sampling, Seq2SeqPredict, sample
 from wenfang.tokenizer import END, Tokenizer
 
@@ -98,9 +99,7 @@ class FactStep:
                 kept[row, token] = value
         return kept
 
-    def _allowed(
-        self, tokens: list[int], values: list[float], ids: list[int]
-    ) -> dict[int, float]:
+    def _allowed(self, tokens: list[int], values: list[float], ids: list[int]) -> dict[int, float]:
         """Those of the likeliest tokens that may follow, and their logits."""
         text = self.text(tokens)
         whole = text.endswith((".", "!", "?")) and not self.words.untold(text.lower())
@@ -156,8 +155,12 @@ class Copywriter:
         """The likeliest drafts, best first; none where the constraint leaves no way."""
         words = lexicon(facts, copied_slots(facts))
         steps = [FactStep(words, self.tokenizer, copied_slots(facts))] if self.constrained else []
+        predict = Seq2SeqPredict(self.pairs.model, [self._source(facts)], beam.maximum_tokens + 1)
+        start = torch.full((1, 1), self.pairs.start, dtype=torch.int64)
+        stop = frozenset({self.pairs.end})
         try:
-            (found,) = self.pairs.best([self._source(facts)], beam, steps)
+            # Not renormalised: a text that is forced on past its end is no likely one.
+            (found,) = beam_search(predict, start, beam, stop=stop, steps=steps, renormalise=False)
         except ConfigError:  # every hypothesis ran into what is forbidden
             return []
         return [
@@ -166,7 +169,9 @@ class Copywriter:
             if one.stopped
         ]
 
-    def draw(self, facts: Mapping[str, str], counters: Sequence[tuple[int | str, ...]]) -> list[Copy]:
+    def draw(
+        self, facts: Mapping[str, str], counters: Sequence[tuple[int | str, ...]]
+    ) -> list[Copy]:
         """One random draft for each counter of a noise stream, those that came to an end."""
         words = lexicon(facts, copied_slots(facts))
         step = FactStep(words, self.tokenizer, copied_slots(facts), may_give_up=True)
@@ -247,7 +252,7 @@ def varied(drafts: Sequence[Copy], count: int) -> list[Copy]:
 
 def alike(one: str, other: str) -> float:
     """The share of word pairs that two texts have in common (Jaccard), 0..1."""
-    pairs = [set(zip(words, words[1:], strict=False)) for words in (_words(one), _words(other))]
+    pairs = [set(pairwise(words)) for words in (_words(one), _words(other))]
     return len(pairs[0] & pairs[1]) / max(1, len(pairs[0] | pairs[1]))
 
 

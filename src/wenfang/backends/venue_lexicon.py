@@ -17,10 +17,8 @@ from dataclasses import dataclass, field
 # Words for one degree, of prices or of ratings.
 DEGREES = {"low": r"low(?:er|ly)?", "average": r"(?:average|medium|mid|middle)",
            "high": r"high(?:er|ly)?"}  # fmt: skip
-PRICE_DEGREE = {"cheap": "low", "less than £20": "low", "moderate": "average",
-                "£20-25": "average", "high": "high", "more than £30": "high"}  # fmt: skip
-RATING_DEGREE = {"low": "low", "1 out of 5": "low", "average": "average",
-                 "3 out of 5": "average", "high": "high", "5 out of 5": "high"}  # fmt: skip
+PRICE_DEGREE = {"cheap": "low", "moderate": "average", "high": "high"}
+RATING_DEGREE = {degree: degree for degree in DEGREES}
 _RATED = r"(?:rat(?:ing|ed)|review|satisfaction|customer)"
 _RATING_IS = r"rat(?:ing|ings|ed)(?: is| are| of| at| as| it)*(?: an?)?(?: very| only)? "
 
@@ -50,17 +48,22 @@ AREA_TOLD = {
     "riverside": r"\briver",
     "city centre": r"\b(?:city|town) cent(?:re|er)\b|\bcent(?:re|er) of (?:the )?(?:city|town)\b",
 }
-AREA_WORDS = {"riverside": r"\briver|\bwater|\bthames|\bbank", "city centre": r"\bcity|\bcent|\btown|\bdown"}
+AREA_WORDS = {
+    "riverside": r"\briver|\bwater|\bthames|\bbank",
+    "city centre": r"\bcity|\bcent|\btown|\bdown",
+}
 _KIN = r"(?:famil(?:y|ies)|kids?|child(?:ren)?)"
 _KIN_STEM = r"\b(?:famil|kid|child|toddler|baby|babies)"
+_FOR = r"(?:suitable|recommended|appropriate|meant|intended|ideal|good|designed)"
 _NOT = (
-    r"(?:\bnot|n't|\bnon|\bno|\bdoes not|\bnot really)[ -](?:an? |the |all |very |really |so |welcome |allow "
-    r"|(?:suitable|recommended|appropriate|meant|intended|ideal|good|designed) for |(?:young|small) )*"
+    r"(?:\bnot|n't|\bnon|\bno|\bdoes not|\bnot really)[ -]"
+    rf"(?:an? |the |all |very |really |so |welcome |allow |{_FOR} for |(?:young|small) )*"
 )
 FRIENDLY_TOLD = {
-    "yes": rf"\b{_KIN}[- ](?:and \w+[- ])?(?:friendly|oriented)|\bwelcom\w+ (?:to )?(?:all )?{_KIN}"
-    rf"|\b{_KIN} (?:are|is) (?:very )?welcome|\bsuitable for (?:the whole |all |all the )?{_KIN}",
-    "no": rf"{_NOT}{_KIN}[- ](?:friendly|oriented)|\bnot (?:suitable|recommended|appropriate|meant|intended) for {_KIN}"
+    "yes": rf"\b{_KIN}[- ](?:and \w+[- ])?(?:friendly|oriented)"
+    rf"|\bwelcom\w+ (?:to )?(?:all )?{_KIN}|\b{_KIN} (?:are|is) (?:very )?welcome"
+    rf"|\bsuitable for (?:the whole |all |all the )?{_KIN}",
+    "no": rf"{_NOT}{_KIN}[- ](?:friendly|oriented)|\bnot {_FOR} for {_KIN}"
     rf"|\bno {_KIN}\b|\badults? only\b|\bnot (?:allow|welcome) {_KIN}",
 }
 # Said of no venue whose facts these are: opinions, dishes, other towns and coins, other figures.
@@ -81,7 +84,13 @@ NEVER = (
     r"\b(?:opposite|across|adjacent|behind|inside|next door|beside|walking|minutes?|along)",
     r"\b(?:near|close to|by|next to|at|called|named) (?:the )?<(?:name)> (?:near|close)",
 )
-_BEFORE_NEAR = re.compile(r"\b(?:near|near to|close to|nearby|next to)(?: the)? $")
+# Turns of the training texts that nobody would print.
+CLUMSY = (
+    r"\b(?:kids|children)[- ]friendly",
+    r"\bin the riverside(?:[.,!]| (?!a|$))",
+    r"\bin riverside area",
+    r"\bprovid\w+ (?:high|low|mod|cheap|less|more|£)",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +132,9 @@ class Lexicon:
 def lexicon(facts: Mapping[str, str], copied: tuple[str, ...]) -> Lexicon:
     """The lexicon of some facts; those of `copied` are told by their slot."""
     told = {slot: _told(slot, value, copied) for slot, value in facts.items()}
-    banned = [*NEVER, *_kind(facts), *_food(facts, copied), *_area(facts, copied),
-              *_friendly(facts), *_degrees(facts), *_figures(facts), *_slots(facts, copied)]  # fmt: skip
+    banned = [*NEVER, *CLUMSY, *_kind(facts), *_food(facts, copied), *_area(facts, copied),
+              *_friendly(facts), *_degrees(facts), *_figures(facts),
+              *_slots(facts, copied)]  # fmt: skip
     return Lexicon(
         told={slot: re.compile(pattern) for slot, pattern in told.items()},
         banned=_union(banned),
@@ -135,7 +145,9 @@ def lexicon(facts: Mapping[str, str], copied: tuple[str, ...]) -> Lexicon:
 
 def _union(patterns: Sequence[str]) -> re.Pattern[str]:
     """One pattern; those that begin at a word share the test for its beginning."""
-    words = [one.removeprefix(r"\b") for one in patterns if one.startswith(r"\b") and "|" not in one]
+    words = [
+        one.removeprefix(r"\b") for one in patterns if one.startswith(r"\b") and "|" not in one
+    ]
     others = [one for one in patterns if not one.startswith(r"\b") or "|" in one]
     return re.compile("|".join([rf"\b(?:{'|'.join(words)})", *others]))
 
@@ -150,7 +162,8 @@ def _once(facts: Mapping[str, str], copied: tuple[str, ...]) -> dict[str, str]:
 
 
 TOLD = {"eatType": KIND_TOLD, "food": FOOD_TOLD, "priceRange": PRICE_TOLD,
-        "customer rating": RATING_TOLD, "area": AREA_TOLD, "familyFriendly": FRIENDLY_TOLD}  # fmt: skip
+        "customer rating": RATING_TOLD, "area": AREA_TOLD,
+        "familyFriendly": FRIENDLY_TOLD}  # fmt: skip
 
 
 def _told(slot: str, value: str, copied: tuple[str, ...]) -> str:
@@ -196,10 +209,12 @@ def _degrees(facts: Mapping[str, str]) -> list[str]:
             found.append(rf"\b{words}")
             continue
         if degree != price:
-            found += [rf"\b{words}[- ](?:\w+ and )?pric", rf"\bpric\w+(?: range)?(?: is| are| of)? {words}",
+            found += [rf"\b{words}[- ](?:\w+ and )?pric",
+                      rf"\bpric\w+(?: range)?(?: is| are| of)? {words}",
                       rf"\b{words}[- ](?:customer )?rat\w+ and pric"]  # fmt: skip
         if degree != rating:
-            found += [rf"\b{words}[- ](?:\w+ and )?(?:customer )?{_RATED}", rf"\b{_RATING_IS}{words}",
+            found += [rf"\b{words}[- ](?:\w+ and )?(?:customer )?{_RATED}",
+                      rf"\b{_RATING_IS}{words}",
                       rf"\b{words}[- ]pric\w+(?: range)? and (?:customer )?rat"]  # fmt: skip
     return found
 

@@ -286,9 +286,14 @@ def _food_sign(sheet: Sheet, colours: Palette, value: str) -> None:
         sheet.fill(rounded(x, 3, 2.4, 11, 1.2), colours.paper)
     sheet.fill(sector(12.7, 12.5, 5.7, 0, 2), colours.paper)
     sheet.fill(rounded(11.2, 13, 3, 20, 1.5), colours.paper)
-    sheet.fill(sector(25.5, 17, 7, 3, 1), colours.paper)
-    sheet.fill(sector(27.5, 17, 7, 2, 1), colours.paper)
-    sheet.fill(rounded(24.5, 3, 3.6, 30, 1.8), colours.paper)
+    blade = (
+        Command(verb="moveTo", points=((29, 3),)),
+        Command(verb="curveTo", points=((24.5, 5), (23, 11), (23, 19))),
+        Command(verb="lineTo", points=((29, 19),)),
+        Command(verb="closePath"),
+    )
+    sheet.fill(blade, colours.paper)
+    sheet.fill(rounded(26, 17, 3, 16, 1.5), colours.paper)
 
 
 def _price_sign(sheet: Sheet, colours: Palette, value: str) -> None:

@@ -210,7 +210,7 @@ def _rows(facts: tuple[PosterFact, ...]) -> list[list[_Cell]]:
     if not facts:
         return []
     for across in (3, 2):
-        room = MEASURE / across - SIGN - 40
+        room = MEASURE / across - SIGN - 52
         for size in VALUE_SIZES:
             cells = [_Cell(fact=one, lines=broken(one.value, Type(size_px=size), room), size=size)
                      for one in facts]  # fmt: skip

@@ -28,7 +28,8 @@ from wenfang.store import Store, home
 BRIEF_BYTES = 10_000_000
 TABLES = (".jsonl", ".csv")  # files of many briefs
 # Columns of a csv whose cells are numbers or true and false, not text.
-NUMBERS = ("seed", "rhyme_first", "regular_tones", "candidates", "rounds")
+NUMBERS = ("seed", "rhyme_first", "regular_tones", "candidates", "rounds", "drafts",
+           "family_friendly")  # fmt: skip
 NUMBER_GROUPS = ("sampling",)
 
 

@@ -7,13 +7,14 @@ field, the tensor or the token that stands against it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from wenfang import config
 from wenfang.errors import BundleError, ConfigError
@@ -32,11 +33,15 @@ from wenfang.interop.marks import read_tokenizer, size_of, special_tokens
 from wenfang.interop.names import Names, renamed
 from wenfang.interop.settings import Settings
 from wenfang.language import t
-from wenfang.models import MODELS
+from wenfang.models import MODELS, gpt
 
 # What an export says beyond what transformers knows: the layout, and how training began.
 OWN = "wenfang"
 FAULTS_SHOWN = 6
+FIRST_VALUES = {
+    *(Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_),
+    *(nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_, nn.init.ones_, nn.init.zeros_),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +83,8 @@ def read_folder(path: Path, *, context: int | None = None) -> Foreign:
     tokenizer, special = _read_tokenizer(folder, settings, model.vocabulary_size)
     tensors = {own: _tensor(family, names, own) for own in sorted(names.theirs)}
     model = _with_context(model, context, tensors)
+    if isinstance(model, gpt.Config):
+        settings.require_rotary_room(model.context, model.key_width)
     return Foreign(
         folder=folder,
         family=family,
@@ -112,9 +119,31 @@ def _with_own_fields(model: Any, record: Mapping[str, Any]) -> Any:
     return model
 
 
+class _Undrawn(TorchFunctionMode):
+    """Passes over the first values of weights, and has positions counted in memory: for either
+    torch would import a compiler if the tensors have none, which takes as long as torch itself.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func in FIRST_VALUES:
+            return args[0] if args else given["tensor"]
+        if func is torch.arange:
+            given["device"] = "cpu"
+        return func(*args, **given)
+
+
 def expected_shapes(name: str, model: Any) -> dict[str, tuple[int, ...]]:
     """The weights that a family's model has, without room taken for any."""
-    with torch.device("meta"):
+    if isinstance(model, gpt.Config):
+        model = replace(model, context=1)  # whose positions are no weights
+    with torch.device("meta"), _Undrawn():
         built: nn.Module = MODELS[name](model)
     return {own: tuple(weight.shape) for own, weight in built.named_parameters()}
 
@@ -139,12 +168,12 @@ def _require_fit(family: Family, model: Any, names: Names) -> None:
                 t("{name} holds numbers of the kind {kind}", name=stored, kind=weight.kind)
             )
     if faults:
-        more = t(" and {count} more", count=len(faults) - FAULTS_SHOWN)
+        more = len(faults) - FAULTS_SHOWN
+        shown = [*faults[:FAULTS_SHOWN], *([t("and {count} more", count=more)] if more > 0 else [])]
         raise BundleError(
-            "{path}: the weights do not fit the config: {faults}{more}",
+            "{path}: the weights do not fit the config: {faults}",
             path=folder.path,
-            faults="; ".join(faults[:FAULTS_SHOWN]),
-            more=more if len(faults) > FAULTS_SHOWN else "",
+            faults="; ".join(shown),
         )
 
 

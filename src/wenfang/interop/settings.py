@@ -24,6 +24,8 @@ MOST = {
     "context": 2**20,
     "head_width": 2**12,
 }
+# Cosine and sine of every position: together a gigabyte.
+ROTARY_NUMBERS_MAX = 2**27
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,17 @@ class Settings:
                 inner = Settings(path=self.path, record=found if isinstance(found, Mapping) else {})
                 base = inner._plain_rotary_base(name, base)
         return base
+
+    def require_rotary_room(self, context: int, head_width: int) -> None:
+        """BundleError where the table of positions would take more than a gigabyte."""
+        if context * head_width > ROTARY_NUMBERS_MAX:
+            raise BundleError(
+                "{path}: a context of {context} with heads of width {width} needs a table that is "
+                "too large; import it with a smaller --context",
+                path=self.path,
+                context=context,
+                width=head_width,
+            )
 
     def _plain_rotary_base(self, name: str, default: float) -> float:
         """The base in the object `name` of a config; BundleError where it asks for more."""

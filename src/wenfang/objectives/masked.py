@@ -26,12 +26,15 @@ class Masked:
     mask          the id that hides a word
     first_word    ids below it are padding and marks, which are never hidden nor drawn
     hidden_share  share of the words that are hidden
+    gist_weight   how much it counts that the first token alone tells which words the text has
+                  (Ma et al. 2024, arXiv:2401.11248), so that its vector stands for the whole
     """
 
     mask: int
     first_word: int
     vocabulary_size: int
     hidden_share: float = 0.15
+    gist_weight: float = 0.0
 
     def __call__(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
         """The loss of an encoder on one batch."""
@@ -48,7 +51,17 @@ class Masked:
             loss = functional.cross_entropy(answers, asked, ignore_index=NOT_ASKED)
             parts["next_nats"] = float(loss.detach())
             value = value + loss
+        if self.gist_weight:
+            gist = self.gist(model, hidden, batch["tokens"])
+            parts["gist_nats"] = float(gist.detach())
+            value = value + self.gist_weight * gist
         return Loss(value=value, parts=parts)
+
+    def gist(self, model: Bert, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Mean nats of a word of a text, told from the text's first vector: hidden (B, T, D)."""
+        chances = model.words(hidden[:, 0]).log_softmax(1).gather(1, tokens)
+        words = tokens >= self.first_word
+        return -chances[words].sum() / max(int(words.sum()), 1)
 
     def hide(self, tokens: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """What the model is shown of `tokens` (B, T), and (B, T) bool, which words it must tell.

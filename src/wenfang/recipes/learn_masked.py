@@ -34,6 +34,7 @@ def learn_masked(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Any:
         first_word=tokenizer.id(MASK) + 1,
         vocabulary_size=tokenizer.size,
         hidden_share=recipe.objective.hidden_share,
+        gist_weight=recipe.objective.gist_weight,
     )
     train, valid = (
         Segments.build((record["text"] for record in dataset.records(part)), tokenizer, longest)

@@ -47,6 +47,7 @@ class ObjectiveConfig:
 
     label_smoothing  of pairs: share of the target spread over the vocabulary
     hidden_share     of the layouts "masked" and "bilingual": share of the words that are hidden
+    gist_weight      of "masked": how much it counts that the first token tells a text's words
     temperature, hidden_weight, texts_a_batch  of the layout "bilingual": what cosines are divided
                      by, how much hidden words count beside translations, and in how many texts
                      words are hidden at once
@@ -54,6 +55,7 @@ class ObjectiveConfig:
 
     label_smoothing: float = 0.0
     hidden_share: float = 0.15
+    gist_weight: float = 0.0
     temperature: float = 0.05
     hidden_weight: float = 0.3
     texts_a_batch: int = 48

@@ -87,6 +87,7 @@ def beam_search(
     *,
     stop: frozenset[int],
     steps: Sequence[LogitsStep] = (),
+    renormalise: bool = True,
 ) -> list[list[Hypothesis]]:
     """The `count` best hypotheses of every row, best first.
 
@@ -95,16 +96,22 @@ def beam_search(
     stop     tokens that end a hypothesis
     steps    constraints on (B', V) logits and the (B', t) tokens drawn so far; a token that they
              forbid is never chosen, and log-probabilities are those of what they leave
+    renormalise  False: log-probabilities stay the model's own, so that a hypothesis pays for
+             what it was kept from; constraints then see log-probabilities
     raises   ConfigError where the constraints leave a source without any continuation
     """
     search = _Search(beam, len(prompt), stop)
     block = prompt
     while search.alive:
         logits = predict(block).float()
+        if not renormalise:
+            logits = logits.log_softmax(-1)
         for step in steps:
             logits = step(logits, search.tokens)
+        if renormalise:
+            logits = logits.log_softmax(-1)
         # Where a constraint leaves nothing, the softmax is no number.
-        rows = search.advance(logits.log_softmax(-1).nan_to_num(nan=-torch.inf, neginf=-torch.inf))
+        rows = search.advance(logits.nan_to_num(nan=-torch.inf, neginf=-torch.inf))
         predict.select(rows)
         block = search.tokens[:, -1:]
     return [search.best(source) for source in range(len(prompt))]

@@ -11,6 +11,8 @@ from wenfang.errors import BriefError, NotFoundError
 from wenfang.scenarios.piece import Event, Piece, Studio
 from wenfang.scenarios.translate import translate
 from wenfang.scenarios.translate_brief import TranslateBrief
+from wenfang.scenarios.venue_ad import venue_ad
+from wenfang.scenarios.venue_brief import VenueAdBrief
 from wenfang.scenarios.verse_brief import VerseCardBrief
 from wenfang.scenarios.verse_card import verse_card
 
@@ -62,6 +64,26 @@ SCENARIOS = {
             "into": "zh",
             "glossary": {"coffee shop": "咖啡馆"},
             "seed": 2,
+        },
+    ),
+    "venue_ad": Scenario(
+        name="venue_ad",
+        summary="copy and a poster for a venue, from its facts",
+        brief=VenueAdBrief,
+        run=venue_ad,
+        example={
+            "scenario": "venue_ad",
+            "facts": {
+                "name": "The Copper Kettle",
+                "type": "coffee shop",
+                "food": "Italian",
+                "price": "less than £20",
+                "rating": "5 out of 5",
+                "area": "riverside",
+                "near": "Holloway Books",
+                "family_friendly": True,
+            },
+            "seed": 3,
         },
     ),
 }

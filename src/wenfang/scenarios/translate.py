@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from wenfang import config
+from wenfang.backends.choosing import OPENERS, spent_by
 from wenfang.backends.shelf import find_bundle
 from wenfang.backends.translator import BundleInterpreter, Interpreter, WriterInterpreter
-from wenfang.backends.writer import Writer
 from wenfang.device import environment
 from wenfang.errors import NotFoundError
 from wenfang.media.markdown import read_markdown, read_plain
@@ -25,9 +24,6 @@ from wenfang.scenarios.translate_pages import (
 from wenfang.scenarios.translating import Direction, Translated, translate_document
 from wenfang.seal import Payload, SealedFile
 from wenfang.store import Link, Manifest
-
-# Who opens a writer that is no bundle, by what stands before the colon of its name.
-OPENERS: dict[str, Callable[[str], Writer]] = {}
 
 
 def translate(brief: TranslateBrief, studio: Studio) -> Piece:
@@ -54,6 +50,8 @@ def translate(brief: TranslateBrief, studio: Studio) -> Piece:
         "translation": {"from": source, "into": into, **translated.counts()},
         "environment": environment(),
     }
+    if isinstance(interpreter, WriterInterpreter) and (spent := spent_by(interpreter.writer)):
+        facts["spent"] = spent
     payloads = _payloads(brief, translated, studio)
     files = [publish(studio, name, payload, inputs, facts) for name, payload in payloads]
     content = TranslationReport(

@@ -1,0 +1,217 @@
+"""A venue's facts become an ad: headline, body, social post and a poster (PNG, PDF); sealed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from wenfang import config
+from wenfang.backends.choosing import OPENERS
+from wenfang.backends.copywriter import Copywriter
+from wenfang.backends.shelf import find_bundle
+from wenfang.checks import Material
+from wenfang.checks.facts import Finding, read_facts
+from wenfang.compose.poster import Poster, PosterFact, PosterText, compose_poster
+from wenfang.device import environment
+from wenfang.errors import BriefError, CheckError
+from wenfang.media.image import encode_png, web_size
+from wenfang.models.load import load
+from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
+from wenfang.scenarios.rights import require_commercial
+from wenfang.scenarios.translate import find_local
+from wenfang.scenarios.venue_brief import VenueAdBrief
+from wenfang.scenarios.venue_copy import (
+    POST_CHARACTERS,
+    BundleDrafting,
+    Desk,
+    Drafting,
+    Words,
+    WriterDrafting,
+)
+from wenfang.scenarios.venue_report import VenueReport, render_venue_report
+from wenfang.seal import Payload, SealedFile
+from wenfang.store import Link, Manifest
+
+STEPS = 4
+PRINT_DPI = 150.0
+# How a fact is shown on the poster: its label, in the order of the cells.
+LABELS = {
+    "food": "Food",
+    "priceRange": "Prices",
+    "customer rating": "Customer rating",
+    "area": "Where",
+    "near": "Near",
+    "familyFriendly": "Families",
+}
+
+
+def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
+    """Write, check, typeset and seal; raises CheckError where no draft passes every check."""
+    made_with, drafting, bundle = _open(studio.model or brief.writer, brief, studio)
+    lineage = studio.store.lineage(bundle.id)
+    if studio.commercial:
+        require_commercial(lineage, made_with)
+    inputs: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
+    if not studio.private:
+        inputs = (*inputs, Link(role="brief", id=_keep_brief(brief, studio).id))
+    facts = dict(brief.slots)
+    label = replace(studio.sealer.label, language="en")
+    lettered = replace(studio, sealer=replace(studio.sealer, label=label))
+    studio.on_event(Event(step="write", done=0, of=STEPS))
+    # The label's line is added to the post when it is published, and must fit, too.
+    room = POST_CHARACTERS - len(label.line) - 2
+    desk = Desk(drafting=drafting, judge=studio.judge, post_characters=room)
+    words = desk.write(facts, brief.drafts, brief.seed)
+    studio.on_event(Event(step="typeset", done=1, of=STEPS))
+    shown = poster_text(facts, words.line)
+    _require_poster(shown, facts, studio)
+    palette = "" if brief.palette == "auto" else brief.palette
+    poster = compose_poster(shown, brief.seed, palette)
+    found = {name: read_facts(text, facts) for name, text in texts(words, shown).items()}
+    told: dict[str, Any] = {
+        "made_with": made_with,
+        **request_facts(studio, brief),
+        "facts": {name: counts(one) for name, one in found.items()},
+        "environment": environment(),
+    }
+    studio.on_event(Event(step="seal", done=2, of=STEPS))
+    files = [
+        publish(lettered, name, payload, inputs, told) for name, payload in _payloads(words, poster)
+    ]
+    content = VenueReport(
+        brief=None if studio.private else config.to_dict(brief),
+        facts=facts,
+        words=words,
+        found=found,
+        model=bundle,
+        lineage=lineage,
+        files=tuple(files),
+    )
+    page = Payload(media_type="text/html", data=render_venue_report(content))
+    files.append(publish(studio, "report.html", page, inputs, told))
+    studio.on_event(Event(step="done", done=STEPS, of=STEPS))
+    return Piece(
+        name=facts["name"],
+        text="\n\n".join((words.headline, words.body, words.post)),
+        files=tuple(files),
+        manifest=_keep_piece(brief, studio, files),
+        facts={"headline": words.headline, "post": words.post, "facts": told["facts"]},
+    )
+
+
+def _open(named: str, brief: VenueAdBrief, studio: Studio) -> tuple[str, Drafting, Manifest]:
+    """Who writes, under which name, and its manifest in the store."""
+    kind, colon, _ = named.partition(":")
+    if colon and kind in OPENERS and not find_local(named):
+        writer = OPENERS[kind](named)
+        made_from = studio.store.adopt(list(writer.made_from))
+        return writer.name, WriterDrafting(writer, brief.tone), made_from[-1]
+    loaded = load(find_bundle(named))
+    if brief.tone:
+        raise BriefError(
+            "{name} is a bundle and has the tone it was trained on; leave out tone, or name a "
+            "writer that follows instructions",
+            name=loaded.name,
+        )
+    adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
+    return loaded.name, BundleDrafting(Copywriter(loaded)), adopted
+
+
+def poster_text(facts: Mapping[str, str], line: str) -> PosterText:
+    """The words of the poster: name, kind, headline, and every other fact with its label."""
+    cells = [
+        PosterFact(slot=slot, label=label, value=_shown(slot, facts[slot]))
+        for slot, label in LABELS.items()
+        if slot in facts
+    ]
+    kind = facts.get("eatType", "")
+    return PosterText(
+        name=facts["name"],
+        eyebrow=kind,
+        line="" if line == facts["name"] else line,
+        kind=kind,
+        facts=tuple(cells),
+    )
+
+
+def _shown(slot: str, value: str) -> str:
+    if slot == "familyFriendly":
+        return "Family friendly" if value == "yes" else "Not family friendly"
+    return value[:1].upper() + value[1:]
+
+
+def poster_words(shown: PosterText) -> str:
+    """The poster read aloud, for the check of its facts."""
+    lines = [shown.name, shown.eyebrow, shown.line]
+    for fact in shown.facts:
+        own = fact.slot in ("familyFriendly", "area", "near")
+        said = f"near {fact.value}" if fact.slot == "near" else fact.value
+        lines.append(said if own else f"{fact.label}: {said}")
+    return ". ".join(line for line in lines if line) + "."
+
+
+def texts(words: Words, shown: PosterText) -> dict[str, str]:
+    """Every text of the ad by its name in the report."""
+    return {
+        "headline": words.headline,
+        "body": words.body,
+        "post": words.post,
+        "poster": poster_words(shown),
+    }
+
+
+def counts(found: list[Finding]) -> dict[str, int]:
+    """How many facts are told, missing, wrong and invented."""
+    return {
+        outcome: sum(one.outcome == outcome for one in found)
+        for outcome in ("realised", "missing", "wrong", "invented")
+    }
+
+
+def _require_poster(shown: PosterText, facts: Mapping[str, str], studio: Studio) -> None:
+    material = Material(text=poster_words(shown), facts=facts)
+    report = studio.judge.ask(material, ("facts", "words", "personal"))
+    if not report.verdict:
+        raise CheckError(
+            "the text {text} did not pass ({reasons}); change the facts or the policy",
+            text=shown.name,
+            reasons=report.verdict,
+        )
+
+
+def _payloads(words: Words, poster: Poster) -> list[tuple[str, Payload]]:
+    """Every file of the piece but the report, before its label."""
+    picture = poster.picture()
+    markdown = f"# {words.headline}\n\n{words.body}\n\n## Social post\n\n{_plain(words.post)}\n"
+    return [
+        ("poster.png", Payload(media_type="image/png", data=encode_png(picture, PRINT_DPI))),
+        ("poster-web.png", Payload(media_type="image/png", data=encode_png(web_size(picture)))),
+        ("poster.pdf", Payload(media_type="application/pdf", data=poster.pdf())),
+        ("ad.md", Payload(media_type="text/markdown", data=markdown)),
+        ("social.txt", Payload(media_type="text/plain", data=words.post + "\n")),
+    ]
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: hashtags are no headings, names hold no emphasis."""
+    return "".join(f"\\{one}" if one in "\\`*_#[]<>" else one for one in text)
+
+
+def _keep_brief(brief: VenueAdBrief, studio: Studio) -> Manifest:
+    payload = json.dumps(config.to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
+    manifest = Manifest(kind="brief", name=brief.facts.name, media_type="application/json")
+    return studio.store.put(payload, manifest)
+
+
+def _keep_piece(brief: VenueAdBrief, studio: Studio, files: list[SealedFile]) -> Manifest:
+    manifest = Manifest(
+        kind="piece",
+        name=brief.facts.name,
+        media_type="application/x-wenfang-piece",
+        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
+        key=piece_key(studio, brief),
+        facts={"scenario": brief.scenario},
+    )
+    return studio.store.put(None, manifest)
