@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -130,12 +130,18 @@ def ours(model: gpt.GPT, tokens: Tensor, count: int, kind: str) -> tuple[Tensor,
         )
     assert predict is not None, decoding_path(model).reason
     clock: list[float] = []
+
+    def note(row: int, _: Sequence[int]) -> bool:
+        if row == 0:
+            clock.append(time.perf_counter())
+        return False
+
     drawn = sample(
         predict,
         tokens,
         [device.noise(0, row) for row in range(rows)],
         Sampling(temperature=0, maximum_tokens=count),
-        on_step=lambda _: clock.append(time.perf_counter()),
+        watch=note,
     )
     rate = rows * (count - 1) / (clock[-1] - clock[0])
     return torch.tensor([one.tokens for one in drawn]), rate

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from wenfang.backends.scribe import Scribe
+from wenfang.backends.texts import Shape
 from wenfang.device import noise, set_threads
 from wenfang.media.text_marks import find_mark
 from wenfang.models.load import load
@@ -78,8 +79,8 @@ def marked(bundle: Path, items: int) -> list[str]:
     texts: list[str] = []
     for start in range(0, items, 50):
         streams = [(seed, "benchmark") for seed in range(start, min(start + 50, items))]
-        sampling = Sampling(temperature=0.8, maximum_tokens=CHARACTERS)
-        drawn = scribe.draw("\n", sampling, streams, watermark=True)
+        shape = Shape(sampling=Sampling(temperature=0.8, maximum_tokens=CHARACTERS))
+        drawn = scribe.draw("\n", shape, streams, watermark=True)
         texts += [one.text for one in drawn]
     return texts
 

@@ -141,6 +141,16 @@ def stalling(*chunks: bytes) -> Reply:
 def dripping(handler: Handler) -> None:
     """A comment every few milliseconds, for ever."""
     handler.begin()
+    _drip(handler)
+
+
+def dripping_page(handler: Handler) -> None:
+    """An error page that does not end."""
+    handler.begin(500, "text/html")
+    _drip(handler)
+
+
+def _drip(handler: Handler) -> None:
     while not handler.server_to_ask.open.is_set():
         try:
             handler.wfile.write(b": wait\n\n")

@@ -107,7 +107,9 @@ def model(kind: str) -> Any:
     cls = getattr(transformers, name)
     untied = fields.get("untied", False)
     settings = {key: value for key, value in fields.items() if key != "untied"}
-    made = quietly(cls, cls.config_class(**settings)).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        made = quietly(cls, cls.config_class(**settings)).eval()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in made.parameters():

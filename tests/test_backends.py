@@ -11,6 +11,7 @@ import torch
 from wenfang.backends import find_bundle, list_bundles
 from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe, SlidingPredict
+from wenfang.backends.texts import Shape
 from wenfang.errors import BriefError, BundleError, NotFoundError
 from wenfang.models import gpt
 from wenfang.models.load import Loaded, load
@@ -74,11 +75,12 @@ def scribe() -> Scribe:
 
 def test_a_continuation_goes_on_beyond_the_context_and_is_the_same_in_a_batch() -> None:
     writer = scribe()
-    sampling = Sampling(maximum_tokens=60)
-    together = writer.draw("the fox", sampling, [(seed, "x") for seed in range(4)])
+    shape = Shape(sampling=Sampling(maximum_tokens=60))
+    together = writer.draw("the fox", shape, [(seed, "x") for seed in range(4)])
     assert max(len(one.text) for one in together) > writer.model.config.context
     for seed in range(4):
-        assert writer.draw("the fox", sampling, [(seed, "x")]) == [together[seed]]
+        (alone,) = writer.draw("the fox", shape, [(seed, "x")])
+        assert alone.text == together[seed].text
 
 
 def test_a_prompt_longer_than_the_context_is_read_from_its_end() -> None:
@@ -90,7 +92,7 @@ def test_a_prompt_longer_than_the_context_is_read_from_its_end() -> None:
 
 def test_an_empty_prompt_is_refused() -> None:
     with pytest.raises(BriefError, match="empty"):
-        scribe().draw("", Sampling(), [(0, "x")])
+        scribe().draw("", Shape(sampling=Sampling()), [(0, "x")])
 
 
 def test_a_writer_refuses_a_bundle_of_another_layout(workshop: Path) -> None:

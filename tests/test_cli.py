@@ -20,7 +20,7 @@ COMMANDS = (
     *(("create",), ("scenarios",), ("generate",), ("models",), ("prepare",)),
     *(("verify",), ("seal",), ("replay",)),
     *(("train",), ("evaluate",), ("recipes",), ("lineage",), ("doctor",)),
-    *(("import",), ("export",)),
+    *(("embed",), ("import",), ("export",)),
     *(("store",), *(("store", n) for n in ("du", "gc", "export", "import", "delete", "check"))),
     *(("identity",), *(("identity", n) for n in ("init", "show", "rotate", "export"))),
 )
@@ -47,12 +47,13 @@ def test_every_command_has_help_without_torch() -> None:
 
 
 def test_the_table_above_names_every_command() -> None:
-    from wenfang.cli import exchange, keep, learn, make, prove
+    from wenfang.cli import embed, exchange, keep, learn, make, prove
     from wenfang.cli.app import GROUPS
 
     names: set[tuple[str, ...]] = {
-        (name,) for table in (make, prove, learn, exchange, keep) for name in table.COMMANDS
+        (name,) for table in (make, embed, prove, learn, exchange, keep) for name in table.COMMANDS
     }
+    names |= {(group,) for group in GROUPS}
     names |= {(group, name) for group, (_, table) in GROUPS.items() for name in table}
     assert names == set(COMMANDS) - {()}
 

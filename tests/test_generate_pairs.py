@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import wenfang as wf
@@ -9,7 +11,7 @@ from wenfang.engine.generating import Model, load_model
 from wenfang.errors import BriefError, ConfigError
 
 FACTS = "name[The Blue Heron], eatType[pub], food[Szechuan], near[Café Rouge]"
-WARM = {"sampling": {"temperature": 0.7}}
+WARM: dict[str, Any] = {"sampling": {"temperature": 0.7}}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,8 @@ def test_the_order_of_facts_changes_nothing(copywriter: Model) -> None:
         ("name[X], eatType[palace]", "the model knows restaurant"),
         ("name[X], nam[Y]", "did you mean name"),
         (f"name[{'X' * 61}]", "at most 60 fit"),
-        ("name[X], " + "near[Y], " * 50_000, "given twice"),
+        ("name[X], " + "near[Y], " * 9_000, "given twice"),
+        ("name[X], " + "near[Y], " * 50_000, "at most 100000 are read"),
     ],
 )
 def test_what_is_no_prompt_is_told(copywriter: Model, prompt: str, message: str) -> None:

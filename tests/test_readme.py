@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,10 +123,17 @@ def test_every_link_and_picture_of_a_text_is_there(page: Path) -> None:
     assert [name for name in local if name and not (page.parent / name).exists()] == []
 
 
+def listed(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """Every page of a navigation, those of its groups among them."""
+    for value in (one for entry in entries for one in entry.values()):
+        yield from [value] if isinstance(value, str) else listed(value)
+
+
 def test_every_page_is_in_the_navigation() -> None:
     settings = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
-    listed = {name for entry in settings["project"]["nav"] for name in entry.values()}
-    assert listed == {path.name for path in PAGES}
+    docs = ROOT / "docs"
+    pages = [path.relative_to(docs).as_posix() for path in docs.rglob("*.md")]
+    assert sorted(listed(settings["project"]["nav"])) == sorted(pages)
 
 
 def test_commands_and_schemas_are_those_of_the_program() -> None:

@@ -62,7 +62,7 @@ def test_settings_reach_every_field_and_unknown_ones_name_the_nearest() -> None:
         ("{", "not a recipe in JSON"),
         (
             '{"name": "x", "summary": "", "data": {"source": "a"}, "family": "cnn"}',
-            "gpt, text-classifier",
+            "gpt, gpt2",
         ),
         ('{"name": "x", "summary": "", "dta": {}}', "did you mean data"),
         ('{"name": "x", "summary": "", "model": {"widht": 8}}', "recipe.model.*did you mean width"),

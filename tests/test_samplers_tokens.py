@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -217,19 +218,37 @@ def test_a_stop_token_ends_its_own_row_and_is_left_out() -> None:
     def predict(tokens: Tensor) -> Tensor:
         return torch.full((2, 3), -torch.inf).scatter(1, next(steps)[:, None], 0.0)
 
-    counts: list[int] = []
+    seen: list[tuple[int, list[int]]] = []
+
+    def watch(row: int, tokens: Sequence[int]) -> bool:
+        seen.append((row, list(tokens)))
+        return False
+
     drawn = sample(
         predict,
         torch.zeros(2, 1, dtype=torch.int64),
         streams(2),
         Sampling(maximum_tokens=4),
         stop=frozenset({2}),
-        on_step=counts.append,
+        watch=watch,
     )
     assert [one.tokens for one in drawn] == [[1], [1, 1]]
     assert [len(one.log_probabilities) for one in drawn] == [1, 2]
     assert [one.stopped for one in drawn] == [True, True]
-    assert counts == [1, 2, 3]
+    assert seen == [(0, [1]), (1, [1]), (1, [1, 1])]
+
+
+def test_a_watch_ends_a_row_behind_the_token_that_it_saw() -> None:
+    drawn = sample(
+        lambda tokens: torch.tensor([[0.0, 1.0]] * 2),
+        torch.zeros(2, 1, dtype=torch.int64),
+        streams(2),
+        Sampling(temperature=0, maximum_tokens=6),
+        watch=lambda row, tokens: row == 1 and len(tokens) == 3,
+    )
+    assert [one.tokens for one in drawn] == [[1] * 6, [1] * 3]
+    assert [len(one.log_probabilities) for one in drawn] == [6, 3]
+    assert [one.stopped for one in drawn] == [False, True]
 
 
 def test_a_sample_without_a_stop_has_all_its_tokens() -> None:

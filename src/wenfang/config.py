@@ -39,14 +39,23 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def to_dict(value: Any) -> Any:
-    """A dataclass (or tuple, dict, scalar) as plain JSON values."""
+    """A dataclass (or tuple, dict, scalar) as plain JSON values.
+
+    A field whose metadata say `later` is left out where it holds its default: it came after
+    records that are found again by their hash.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_dict(getattr(value, field.name)) for field in fields(value)}
+        told = [one for one in fields(value) if not _is_left_out(one, value)]
+        return {field.name: to_dict(getattr(value, field.name)) for field in told}
     if isinstance(value, Mapping):
         return {str(key): to_dict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_dict(item) for item in value]
     return value
+
+
+def _is_left_out(field: dataclasses.Field[Any], value: Any) -> bool:
+    return bool(field.metadata.get("later")) and getattr(value, field.name) == field.default
 
 
 def from_dict(cls: type[T], data: object, *, where: str = "", error: ErrorClass = ConfigError) -> T:
@@ -184,7 +193,7 @@ def _convert_literal(
     for choice in allowed:
         if value == choice and type(value) is type(choice):
             return choice
-    names = ", ".join(str(choice) for choice in allowed)
+    names = ", ".join(str(choice) for choice in allowed if choice != "")
     raise error(
         "{where}: {value} is not one of {names}", where=where, value=_short(value), names=names
     )

@@ -1,13 +1,14 @@
 """Prompt tuning: learned vectors are read before the input (Lester et al. 2021, arXiv:2104.08691).
 
-The model itself is not touched. An encoder-decoder reads them before its source, a GPT before its
-text; they take up that much of the context.
+The weights are not touched. An encoder-decoder reads them before its source, a GPT before its text;
+they take up that much of the context.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,15 +44,21 @@ def inject(model: nn.Module, config: PromptConfig, generator: torch.Generator) -
         )
     model.requires_grad_(False)
     rows = torch.randint(len(table), (config.length,), generator=generator)
-    model.register_parameter(NAME, nn.Parameter(table.detach()[rows].clone()))
+    _put(model, nn.Parameter(table.detach()[rows].clone()))
 
 
 def apply(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put learned vectors before the input of a model; raises BundleError if they do not fit."""
+    """Put learned vectors before the input of a model.
+
+    raises BundleError if they do not fit, ConfigError where others stand there already
+    """
     table, found = _table(model), tensors.get(NAME)
-    if found is None or found.ndim != 2 or found.shape[1] != table.shape[1]:
+    shaped = found is not None and found.ndim == 2 and found.shape[1] == table.shape[1]
+    if found is None or not shaped or not 0 < len(found) < _context(model):
         raise BundleError("the adapter's vectors do not fit this model; it is of another base")
-    model.register_parameter(NAME, nn.Parameter(found.float(), requires_grad=False))
+    if getattr(model, NAME) is not None:
+        raise ConfigError("two adapters of learned vectors cannot be read at once; name one")
+    _put(model, nn.Parameter(found.float(), requires_grad=False))
 
 
 def vectors(model: nn.Module) -> dict[str, Tensor]:
@@ -63,10 +70,19 @@ def vectors(model: nn.Module) -> dict[str, Tensor]:
 
 def _table(model: nn.Module) -> Tensor:
     """(V, D), the vectors of the vocabulary."""
-    shared = getattr(model, "shared", None)
-    if NAME not in model._parameters or not isinstance(shared, nn.Embedding):
-        raise ConfigError("learned vectors are read by the family seq2seq only; set tune.kind=lora")
-    return shared.weight
+    found = next((one for one in model.modules() if isinstance(one, nn.Embedding)), None)
+    if NAME not in model._parameters or found is None:
+        raise ConfigError(
+            "learned vectors are read by the families gpt, gpt2 and seq2seq; set tune.kind=lora"
+        )
+    return found.weight
+
+
+def _put(model: nn.Module, vectors: nn.Parameter) -> None:
+    model.register_parameter(NAME, vectors)
+    known: Any = model
+    if hasattr(model, "taken"):  # a GPT, whose text has that much less room
+        known.config = replace(known.config, context=known.config.context - len(vectors))
 
 
 def _context(model: nn.Module) -> int:

@@ -1,99 +1,206 @@
 """Chat templates of Hugging Face folders: what an instruction-tuned model expects around words.
 
-A template is a Jinja program from a stranger; it runs in Jinja's sandbox, without access to
-anything. What people wrote is put in afterwards, as plain text, so that no words of theirs
-can become a token of control.
+A template is a Jinja program from a stranger. It runs in Jinja's sandbox, in a process of its own
+whose time and memory are bounded, and never sees what people wrote: marks stand for it, and it is
+put in afterwards, as plain text, so that no words of theirs can become a token of control.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wenfang.errors import BundleError, DependencyError
-from wenfang.tokenizer import Tokenizer
+import tokenizers
 
-TEMPLATE_BYTES_MAX = 64 * 2**10
-RENDERED_CHARACTERS_MAX = 64 * 2**10
+from wenfang.errors import BundleError, DependencyError
+from wenfang.interop.folder import TOKENIZER_CONFIG, read_object_if_there, read_text
+from wenfang.interop.marks import PARTS
+from wenfang.language import t
+from wenfang.tokenizer import BEGIN, Tokenizer
+
+TEMPLATE = "chat_template.jinja"
+TEMPLATE_CHARACTERS_MAX = RENDERED_CHARACTERS_MAX = 64 * 2**10
+SECONDS_MAX, MEMORY_BYTES_MAX = 2, 2**29
 # Stand for the contents while the template runs: private characters, which no template holds.
 MARKS = ("\ue0f0", "\ue0f1")
-
-
-def read_template(folder: Path) -> str:
-    """The chat template of a folder; empty where it has none."""
-    path, own = folder / "tokenizer_config.json", folder / "chat_template.jinja"
-    if own.is_file() and own.stat().st_size <= TEMPLATE_BYTES_MAX:
-        return own.read_text("utf-8", errors="replace")
+MARK = re.compile(f"[{''.join(MARKS)}]")
+# transformers' names of special tokens, by which templates ask for them, to ours.
+NAMES = {**PARTS, "bos_token": BEGIN}
+# Run by a process of its own. The settings are those of transformers; thinking aloud is not wanted.
+_CHILD = """
+import json, resource, sys
+asked = json.loads(sys.stdin.buffer.read())
+try:
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+except ImportError:
+    sys.exit(3)
+def refuse(what):
+    raise TemplateError(str(what))
+environment = ImmutableSandboxedEnvironment(
+    trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+environment.globals["raise_exception"] = refuse
+given = {"messages": asked["messages"], "add_generation_prompt": True, "enable_thinking": False}
+for name, most in asked["limits"].items():
     try:
-        found = json.loads(path.read_text("utf-8")).get("chat_template") if path.is_file() else ""
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError):
-        found = ""
-    return found if isinstance(found, str) and len(found) <= TEMPLATE_BYTES_MAX else ""
+        resource.setrlimit(getattr(resource, name), (most, most))
+    except (AttributeError, ValueError, OSError):
+        pass
+try:
+    told = {"text": environment.from_string(asked["template"]).render(**given, **asked["names"])}
+    if len(told["text"]) > asked["most"]:
+        sys.exit(4)
+except MemoryError:
+    sys.exit(4)
+except Exception as error:
+    told = {"fault": (str(error) or type(error).__name__)[:500]}
+sys.stdout.write(json.dumps(told))
+"""
 
 
-def chat_ids(
-    template: str, system: str, prompt: str, tokenizer: Tokenizer, names: dict[str, str]
-) -> list[int]:
-    """Tokens of a talk that waits for the assistant's answer.
+class Chat:
+    """A talk of one question, told as a model was trained to read it.
 
-    names   special tokens that templates ask for by name, such as bos_token
-    raises  BundleError for a template that fails, DependencyError where Jinja is not installed
+    names  special tokens that templates ask for by name, such as bos_token
     """
-    contents = [system, prompt] if system else [prompt]
-    roles = ["system", "user"] if system else ["user"]
-    messages = [{"role": role, "content": mark} for role, mark in zip(roles, MARKS, strict=False)]
-    rendered = _render(template, messages, names)
-    ids: list[int] = []
-    for piece in re.split(f"([{''.join(MARKS)}])", rendered):
-        if piece in MARKS and piece:
-            ids += tokenizer.encode(contents[MARKS.index(piece)])
-        else:
-            ids += _control(piece, tokenizer)
-    return ids
+
+    def __init__(self, template: str, names: Mapping[str, str], tokenizer: Tokenizer) -> None:
+        self._template, self._names = template, dict(names)
+        content = json.loads(tokenizer.to_json())
+        added = [one for one in content.get("added_tokens", []) if str(one["content"]).strip()]
+        self._controls = {str(one["content"]): int(one["id"]) for one in added}
+        self._control = re.compile(
+            "|".join(map(re.escape, sorted(self._controls, key=len, reverse=True))) or "(?!)"
+        )
+        self._open = tokenizers.Tokenizer.from_str(json.dumps(content))
+        for one in added:
+            one["special"] = True
+        self._plain = Tokenizer.from_json(json.dumps(content))
+        self._rendered: dict[int, str] = {}
+
+    def ids(self, system: str, prompt: str) -> list[int]:
+        """Tokens of a talk that waits for the model's answer.
+
+        raises BundleError for a template that fails, DependencyError where Jinja is not installed
+        """
+        contents = [system, prompt] if system else [prompt]
+        try:
+            rendered = self._told(len(contents))
+        except BundleError:
+            if not system:
+                raise
+            # Some models know no system's role; there the user says it all.
+            contents = [f"{system}\n\n{prompt}"]
+            rendered = self._told(1)
+        whole = _filled(rendered, contents)
+        found = [int(one) for one in self._open.encode(whole, add_special_tokens=False).ids]
+        meant = len(self._control.findall(rendered))
+        if sum(one in self._controls.values() for one in found) == meant:
+            return found
+        return self._apart(rendered, contents)  # somebody wrote a token of control
+
+    def _apart(self, rendered: str, contents: Sequence[str]) -> list[int]:
+        """Only what the template itself says as control, everything else as text."""
+        ids: list[int] = []
+        start = 0
+        for control in self._control.finditer(rendered):
+            ids += self._plain.encode(_filled(rendered[start : control.start()], contents))
+            ids.append(self._controls[control[0]])
+            start = control.end()
+        return ids + self._plain.encode(_filled(rendered[start:], contents))
+
+    def _told(self, count: int) -> str:
+        """The talk with marks for its contents: of system and user, or of the user alone."""
+        if count not in self._rendered:
+            roles = ("system", "user")[-count:]
+            messages = [{"role": role, "content": MARKS[n]} for n, role in enumerate(roles)]
+            text = _rendered(self._template, messages, self._names)
+            if [text.count(mark) for mark in MARKS] != [1] * count + [0] * (len(MARKS) - count):
+                raise _failing(t("it does not tell every message once"))
+            self._rendered[count] = text
+        return self._rendered[count]
 
 
-def _render(template: str, messages: Sequence[dict[str, str]], names: dict[str, str]) -> str:
+def read_chat(folder: Path, tokenizer: Tokenizer) -> Chat | None:
+    """The chat template of a folder; None where it has none. BundleError for an unreadable one."""
+    described = read_object_if_there(folder / TOKENIZER_CONFIG)
+    own = folder / TEMPLATE
+    template = read_text(own) if own.is_file() else _described(described.get("chat_template"))
+    if len(template) > TEMPLATE_CHARACTERS_MAX:
+        raise _failing(t("it is too long"))
+    said = {name: described.get(name) for name in NAMES}
+    words = {name: one.get("content") if isinstance(one, dict) else one
+             for name, one in said.items()}  # fmt: skip
+    names = {
+        name: word if isinstance(word, str) else tokenizer.roles.get(NAMES[name], "")
+        for name, word in words.items()
+    }
+    return Chat(template, {n: w for n, w in names.items() if w}, tokenizer) if template else None
+
+
+def _described(found: object) -> str:
+    """The template in tokenizer_config.json; of several that for talking."""
+    if isinstance(found, list):
+        named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default")
+    if found is not None and not isinstance(found, str):
+        raise _failing(t("it is no text"))
+    return found or ""
+
+
+def _rendered(
+    template: str, messages: Sequence[Mapping[str, str]], names: Mapping[str, str]
+) -> str:
+    """What a template makes of messages, by a process whose time and memory are bounded."""
+    asked: dict[str, Any] = {
+        "template": template,
+        "messages": messages,
+        "names": names,
+        "most": RENDERED_CHARACTERS_MAX,
+        "limits": {
+            "RLIMIT_CPU": SECONDS_MAX,
+            "RLIMIT_AS": MEMORY_BYTES_MAX,
+            "RLIMIT_FSIZE": 0,
+        },
+    }
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     try:
-        from jinja2 import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-    except ImportError:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _CHILD],
+            input=json.dumps(asked).encode(),
+            capture_output=True,
+            timeout=10 * SECONDS_MAX,
+            env=kept,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _failing(t("it takes too long")) from None
+    if done.returncode == 3:
         raise DependencyError(
             "chat templates need jinja2; install it with pip install 'wenfang[remote]'"
-        ) from None
-
-    def refuse(what: object) -> Any:
-        raise TemplateError(str(what))
-
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = refuse
-    try:
-        rendered = environment.from_string(template).render(
-            messages=messages, add_generation_prompt=True, **names
         )
-    except (TemplateError, TypeError, ValueError, RecursionError) as error:
-        raise BundleError(
-            "the model's chat template fails ({reason}); get the folder again", reason=error
-        ) from None
-    found = [rendered.count(mark) for mark in MARKS[: len(messages)]]
-    if found != [1] * len(messages) or len(rendered) > RENDERED_CHARACTERS_MAX:
-        raise BundleError(
-            "the model's chat template fails ({reason}); get the folder again",
-            reason="it does not tell every message once",
-        )
-    return rendered
+    if done.returncode == 4:
+        raise _failing(t("it makes too long a text"))
+    if done.returncode:
+        raise _failing(t("it takes too long") if done.returncode < 0 else t("it cannot be run"))
+    told = json.loads(done.stdout)
+    if "fault" in told:
+        raise _failing(told["fault"])
+    return str(told["text"])
 
 
-def _control(text: str, tokenizer: Tokenizer) -> list[int]:
-    """Tokens of what a template itself says, whose special tokens are meant as such."""
-    added = json.loads(tokenizer.to_json()).get("added_tokens", [])
-    specials = sorted((str(one["content"]) for one in added), key=len, reverse=True)
-    if not specials:
-        return tokenizer.encode(text) if text else []
-    ids: list[int] = []
-    for piece in re.split(f"({'|'.join(map(re.escape, specials))})", text):
-        found = tokenizer.find(piece) if piece in specials else None
-        ids += [found] if found is not None else tokenizer.encode(piece) if piece else []
-    return ids
+def _filled(text: str, contents: Sequence[str]) -> str:
+    return MARK.sub(lambda found: contents[MARKS.index(found[0])], text)
+
+
+def _failing(reason: str) -> BundleError:
+    shown = " ".join("".join(c if c.isprintable() else " " for c in reason[:400]).split())[:200]
+    return BundleError(
+        "the model's chat template fails ({reason}); get the folder again", reason=shown
+    )

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeGuard
 
+from wenfang.backends.loading import is_sum
+from wenfang.backends.shelf import find_local
 from wenfang.backends.writer import Writer
+from wenfang.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from wenfang.backends.endpoint.spending import Ledger
+
+REMOTE = "openai"
+# What this program run has spent, by the endpoint's name: caps are for all its pieces together.
+_RUN: dict[str, Ledger] = {}
 
 
 def open_endpoint(name: str) -> Writer:
     """`openai:URL#model`, with its key from the environment and its caps from the home."""
     from wenfang.backends.endpoint.openai import OpenAiWriter
     from wenfang.backends.endpoint.settings import key_of_environment, parse_endpoint
+    from wenfang.backends.endpoint.spending import Ledger
     from wenfang.store import home
 
     endpoint, settings = parse_endpoint(name, home())
-    return OpenAiWriter(endpoint, settings, key_of_environment())
+    run = _RUN.setdefault(endpoint.name, Ledger(settings))
+    run.settings = settings
+    key = key_of_environment(settings.key_variable)
+    return OpenAiWriter(endpoint, settings, key, run=run)
 
 
 def open_hub(name: str) -> Writer:
@@ -25,7 +40,31 @@ def open_hub(name: str) -> Writer:
 
 
 # What may stand before the first colon of a writer's name.
-OPENERS: dict[str, Callable[[str], Writer]] = {"openai": open_endpoint, "hub": open_hub}
+OPENERS: dict[str, Callable[[str], Writer]] = {REMOTE: open_endpoint, "hub": open_hub}
+
+
+def open_writer(name: str) -> Writer | None:
+    """The writer of a name with a kind before its colon; None for that of a bundle.
+
+    raises NotFoundError for another kind, and what the kind's own opening raises
+    """
+    kind, colon, _ = name.partition(":")
+    if not colon or find_local(name):
+        return None
+    if kind in OPENERS:
+        return OPENERS[kind](name)
+    if is_sum(name):  # a bundle with adapters, whose weights stand behind colons
+        return None
+    raise NotFoundError(
+        "there is no writer {name}; name a bundle, or one of these kinds: {kinds}",
+        name=name,
+        kinds=", ".join(f"{kind}:…" for kind in OPENERS),
+    )
+
+
+def is_remote(name: object) -> TypeGuard[str]:
+    """Whether a writer's name, such as a record holds it, leads to another machine."""
+    return isinstance(name, str) and name.partition(":")[0] == REMOTE and ":" in name
 
 
 def spent_by(writer: object) -> dict[str, object]:

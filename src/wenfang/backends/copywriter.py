@@ -30,16 +30,18 @@ BEAM = Beam(beams=5, length_penalty=1.0, maximum_tokens=100)
 SAMPLING = Sampling(temperature=0.85, top_p=0.95, maximum_tokens=100)
 DRAWN_FOR_ONE = 4  # random drafts drawn for each that is wanted
 ALIKE = 0.6  # share of common word pairs above which two drafts are one
+BEHIND_NATS = 0.4  # a draft this much less likely than the best, a token, is rarely sound
 VARIETY_NATS = 0.5  # what being wholly unlike the chosen drafts is worth, in nats a token
 
 CANDIDATES = 16  # tokens that are looked at for each row; the rest is refused unread
 FLOOR_NATS = 7.0  # below the best allowed token, tokens are refused unread, too
 TAIL_CHARACTERS = 64  # no banned phrase is longer
-# A sentence that begins without the last one having ended: "Chinese food It is"; a word twice.
+# A sentence that begins without the last one having ended: "Chinese food It is"; a capital that
+# is none of a name; a word twice.
 UNENDED = re.compile(
-    r"[a-z0-9>,] (?:It|Its|There|They|Their|This|That|You|We|With|Near|In|At|For|The|A|An|Located"
-    r"|And|Prices?|Customers?|On|By|If|Here|Is|Has) |[.!?] [a-z]|[.,;!?] ?[.,;!?]|[.!?][A-Za-z]"
-    r"|\b(\w+) \1 "
+    r"[a-z0-9>,] (?:It|It'?s|There|They|Their|This|That|You|We|With|Near|In|At|For|The|A|An|Located"
+    r"|And|Prices?|Customers?|On|By|If|Here|Is|Has) |[A-Za-z0-9>,] (?:Fast|Riverside|City)"
+    r"|[.!?] [a-z]|[.,;!?] ?[.,;!?]|[.!?][A-Za-z]|\b(\w+) \1 "
 )
 
 OnDone = Callable[[int, int], None]
@@ -170,19 +172,22 @@ class Copywriter:
         ]
 
     def draw(
-        self, facts: Mapping[str, str], counters: Sequence[tuple[int | str, ...]]
+        self,
+        facts: Mapping[str, str],
+        counters: Sequence[tuple[int | str, ...]],
+        sampling: Sampling = SAMPLING,
     ) -> list[Copy]:
         """One random draft for each counter of a noise stream, those that came to an end."""
         words = lexicon(facts, copied_slots(facts))
         step = FactStep(words, self.tokenizer, copied_slots(facts), may_give_up=True)
         rows = len(counters)
-        capacity = SAMPLING.maximum_tokens + 1
+        capacity = sampling.maximum_tokens + 1
         predict = Seq2SeqPredict(self.pairs.model, [self._source(facts)] * rows, capacity)
         drawn = sample(
             predict,
             torch.full((rows, 1), self.pairs.start, dtype=torch.int64),
             [noise(int(first), *rest) for first, *rest in counters],
-            SAMPLING,
+            sampling,
             steps=[step] if self.constrained else [],
             stop=frozenset({self.pairs.end}),
         )
@@ -237,6 +242,8 @@ def varied(drafts: Sequence[Copy], count: int) -> list[Copy]:
     """
     left = sorted(drafts, key=lambda draft: -draft.log_probability_nats)
     chosen = left[:1]
+    least = chosen[0].log_probability_nats - BEHIND_NATS
+    left = [draft for draft in left if draft.log_probability_nats >= least]
     while len(chosen) < count:
         likeness = {
             draft.text: max(alike(draft.text, one.text) for one in chosen) for draft in left

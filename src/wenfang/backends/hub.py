@@ -6,16 +6,18 @@ that the next time is quicker and the lineage names its files. Nothing is fetche
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from wenfang.atomic import sha256_bytes
-from wenfang.backends.chat import chat_ids, read_template
+from wenfang.backends.chat import Chat, read_chat
 from wenfang.backends.pairwriter import PairWriter
 from wenfang.backends.scribe import SlidingPredict
+from wenfang.backends.texts import Drawer, Shape, Written, require_prompt, within
 from wenfang.backends.writer import Ask, Draft, OnText
 from wenfang.data.layouts import PairLayout
 from wenfang.device import noise
@@ -24,10 +26,11 @@ from wenfang.interop.huggingface import read_folder
 from wenfang.interop.importing import write_imported
 from wenfang.models import CausalModel
 from wenfang.models.load import Loaded, load
-from wenfang.samplers.tokens import Drawn, Sampling, sample
+from wenfang.samplers.constraints import Constraints
+from wenfang.samplers.tokens import Sampling
 from wenfang.store import Manifest, home
 from wenfang.store.manifest import from_record
-from wenfang.tokenizer import BEGIN, END
+from wenfang.tokenizer import BEGIN
 
 PREFIX = "hub:"
 CAUSAL = ("stream", "completion")
@@ -36,13 +39,13 @@ CAUSAL = ("stream", "completion")
 class LocalWriter:
     """Drafts by a loaded bundle that continues text, or answers a prompt.
 
-    template  chat template of an instruction-tuned model; empty: the prompt as it is
+    chat  how an instruction-tuned model is asked; None: the prompt as it is
 
     raises BundleError for a bundle of another kind
     """
 
-    def __init__(self, loaded: Loaded, name: str, template: str = "") -> None:
-        self.loaded, self.name, self.template = loaded, name, template
+    def __init__(self, loaded: Loaded, name: str, chat: Chat | None = None) -> None:
+        self.loaded, self.name, self.chat = loaded, name, chat
         records = [*loaded.ancestors, loaded.manifest]
         self.made_from: tuple[Manifest, ...] = tuple(
             from_record(record, where=str(loaded.folder), error=BundleError) for record in records
@@ -55,25 +58,28 @@ class LocalWriter:
         self.tokenizer = loaded.tokenizer
 
     def write(self, ask: Ask, on_text: OnText = lambda text: None) -> list[Draft]:
-        """`ask.count` drafts; on_text hears the first one when it is done.
+        """`ask.count` drafts; on_text hears the first one as it comes.
 
-        raises BriefError for a prompt that does not fit, or a schema, which only some writers keep
+        raises BriefError for a prompt that does not fit, ConfigError for a schema that cannot be
+               met, CheckError where a draft did not come to meet it
         """
-        if ask.schema is not None:
-            raise BriefError(
-                "{name} cannot be held to a JSON Schema; name a writer that can", name=self.name
-            )
-        drafts = [self._draft(one, ask) for one in self._draw(ask)]
-        on_text(drafts[0].text if drafts else "")
-        return drafts
+        require_prompt(ask.prompt)
+        shape = Shape(
+            sampling=Sampling(temperature=ask.temperature, maximum_tokens=ask.maximum_tokens),
+            constraints=Constraints(schema=json.dumps(ask.schema) if ask.schema else ""),
+            stop=ask.stop,
+            on_text=on_text,
+        )
+        streams = [(ask.seed + number, "write") for number in range(ask.count)]
+        return [_draft(one) for one in self._written(ask, shape, streams)]
 
-    def _draw(self, ask: Ask) -> list[Drawn]:
-        sampling = Sampling(temperature=ask.temperature, maximum_tokens=ask.maximum_tokens)
-        seeds = [ask.seed + number for number in range(ask.count)]
+    def _written(
+        self, ask: Ask, shape: Shape, streams: Sequence[tuple[int | str, ...]]
+    ) -> list[Written]:
         if self._pairs:
             text = f"{ask.system}\n{ask.prompt}" if ask.system else ask.prompt
             source = PairLayout().source(text, self.tokenizer)
-            return self._pairs.draw(source, sampling, [(seed, "write") for seed in seeds])
+            return self._pairs.draw(source, shape, streams)
         ids = self._prompt(ask)
         model = self.loaded.model
         assert isinstance(model, CausalModel)
@@ -85,36 +91,30 @@ class LocalWriter:
                 model=self.name,
                 most=context - 1,
             )
-        return sample(
+        return Drawer(self.tokenizer, within(shape, context - len(ids))).draw(
             SlidingPredict(model),
-            torch.tensor([ids]).expand(ask.count, -1),
-            [noise(seed, "write") for seed in seeds],
-            replace(sampling, maximum_tokens=min(sampling.maximum_tokens, context - len(ids))),
-            stop=frozenset({self.tokenizer.id(END)}),
+            torch.tensor([ids]).expand(len(streams), -1),
+            [noise(int(first), *rest) for first, *rest in streams],
         )
 
     def _prompt(self, ask: Ask) -> list[int]:
         begin = [self.tokenizer.id(BEGIN)] if BEGIN in self.tokenizer.roles else []
-        if self.template:
-            names = {"bos_token": self.tokenizer.roles.get(BEGIN, ""),
-                     "eos_token": self.tokenizer.roles.get(END, "")}  # fmt: skip
-            return chat_ids(self.template, ask.system, ask.prompt, self.tokenizer, names)
+        if self.chat:
+            return self.chat.ids(ask.system, ask.prompt)
         text = f"{ask.system}\n\n{ask.prompt}" if ask.system else ask.prompt
         ids = self.tokenizer.encode(text)
         if not ids:
             raise BriefError("the prompt is empty; write a few words to continue")
         return [*begin, *ids]
 
-    def _draft(self, drawn: Drawn, ask: Ask) -> Draft:
-        text = self.tokenizer.decode(drawn.tokens)
-        places = [text.find(one) for one in ask.stop if one and one in text]
-        cut = text[: min(places)] if places else text
-        return Draft(
-            text=cut,
-            tokens=len(drawn.tokens),
-            log_probability_nats=math.fsum(drawn.log_probabilities),
-            finish="stop" if drawn.stopped or places else "length",
-        )
+
+def _draft(written: Written) -> Draft:
+    return Draft(
+        text=written.text,
+        tokens=len(written.log_probabilities),
+        log_probability_nats=math.fsum(written.log_probabilities),
+        finish=written.finish,
+    )
 
 
 def open_folder_writer(name: str) -> LocalWriter:
@@ -128,7 +128,9 @@ def open_folder_writer(name: str) -> LocalWriter:
     place = home() / "hub" / _key(folder)
     if not place.is_dir():
         write_imported(read_folder(folder), place, name=folder.resolve().name)
-    return LocalWriter(load(place), name, read_template(folder))
+    loaded = load(place)
+    chat = read_chat(folder, loaded.tokenizer) if loaded.tokenizer else None
+    return LocalWriter(loaded, name, chat)
 
 
 def _key(folder: Path) -> str:

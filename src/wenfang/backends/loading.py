@@ -1,22 +1,28 @@
 """A bundle by its name or folder, ready to run: adapters are put on the base that they name.
 
-`copywriter+RUN:0.5+OTHER` is a base with adapters, each with how much it counts.
+`copywriter+RUN:0.5+OTHER` is a base with adapters, each with how much it counts. Such a sum has a
+manifest of its own, so that what it makes names the base, every adapter, and all their licences.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from wenfang.adapt import adapters, lora
+from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.backends.shelf import find_bundle, list_bundles
 from wenfang.checkpoint import BundleFiles, read_bundle
-from wenfang.errors import BundleError, ConfigError, NotFoundError
+from wenfang.data.lineage import joined_licences
+from wenfang.errors import BundleError, ConfigError
 from wenfang.models.load import Loaded, load
+from wenfang.store import Link, Manifest, to_record
 
 PLUS, WEIGHT = "+", ":"
+Weighted = tuple[BundleFiles, float]
 
 
 def load_named(name: str) -> Loaded:
@@ -25,10 +31,27 @@ def load_named(name: str) -> Loaded:
     raises NotFoundError for a name that nothing answers to, BundleError where an adapter is of
     another base, ConfigError for a weight that is no number
     """
-    if PLUS in name and not Path(name).exists():
-        base, *more = name.split(PLUS)
-        return _with_adapters(load(find_bundle(base)), [_weighted(one) for one in more], name)
-    return load_folder(find_bundle(name))
+    if not is_sum(name):
+        return load_folder(find_bundle(name))
+    first, *more = name.split(PLUS)
+    base, given = load(find_bundle(first)), [weighted(one) for one in more]
+    _put_on(base, given)
+    manifest = _sum_manifest(base.manifest, given)
+    own = {record["id"] for record in base.ancestors}
+    further = {
+        record["id"]: record
+        for record in (
+            base.manifest,
+            *(one for files, _ in given for one in (*files.ancestors(), files.manifest)),
+        )
+        if record["id"] not in own
+    }
+    return replace(base, manifest=manifest, further=tuple(further.values()))
+
+
+def is_sum(name: str) -> bool:
+    """Whether a name is that of a base with adapters."""
+    return PLUS in name and not Path(name).exists()
 
 
 def load_folder(folder: Path) -> Loaded:
@@ -37,49 +60,68 @@ def load_folder(folder: Path) -> Loaded:
     if adapters.ADAPTER not in files.config:
         return load(folder)
     adapter = adapters.read_adapter(files)
-    base = load(_base_of(adapter.base, adapter.name))
-    return replace(
-        _with_adapters(base, [(files, 1.0)], adapter.name),
-        folder=folder,
-        manifest=files.manifest,
-    )
+    base = load(base_of(adapter))
+    _put_on(base, [(files, 1.0)])
+    return replace(base, folder=folder, manifest=files.manifest)
 
 
-def _with_adapters(base: Loaded, given: list[tuple[BundleFiles, float]], name: str) -> Loaded:
+def _put_on(base: Loaded, given: list[Weighted]) -> None:
+    """Adapters on the model that they belong to, their updates added in."""
     for files, weight in given:
         adapters.apply(adapters.read_adapter(files), base, weight)
     lora.merge(base.model)
-    return base
 
 
-def _weighted(text: str) -> tuple[BundleFiles, float]:
+def _sum_manifest(base: Mapping[str, Any], given: list[Weighted]) -> dict[str, Any]:
+    """The node of a base with adapters."""
+    parts = [(files.manifest, weight) for files, weight in given]
+    names = [str(one["name"]) + ("" if w == 1 else f"{WEIGHT}{w:g}") for one, w in parts]
+    hashes = [[base["payload_sha256"], 1.0], *([one["payload_sha256"], w] for one, w in parts)]
+    content = canonical_json(hashes)
+    manifest = Manifest(
+        kind="bundle",
+        name=PLUS.join((str(base["name"]), *names)),
+        media_type=str(base["media_type"]),
+        payload_sha256=sha256_bytes(content),
+        payload_bytes=len(content),
+        inputs=(
+            Link(role="base", id=str(base["id"])),
+            *(Link(role="adapter", id=str(one["id"])) for one, _ in parts),
+        ),
+        licence=joined_licences(one.get("licence") for one in (base, *(one for one, _ in parts))),
+        facts={"parameters": base["facts"].get("parameters"), "weights": [w for _, w in parts]},
+    )
+    return to_record(manifest)
+
+
+def weighted(text: str) -> Weighted:
     """`NAME` or `NAME:0.5` as an adapter's files and its weight."""
     name, mark, number = text.rpartition(WEIGHT)
     if not mark or Path(text).exists():
         return read_bundle(find_bundle(text)), 1.0
     try:
-        return read_bundle(find_bundle(name)), float(number)
+        weight = float(number)
     except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight):
         raise ConfigError(
             "{text}: the weight of an adapter is a number, as in {name}:0.5", text=text, name=name
-        ) from None
+        )
+    return read_bundle(find_bundle(name)), weight
 
 
-def _base_of(base: Mapping[str, str], adapter: str) -> Path:
+def base_of(adapter: adapters.Adapter) -> Path:
     """The folder of the bundle that an adapter was tuned upon, by its hash."""
-    name, expected = base.get("name", ""), base.get("payload_sha256", "")
-    folders = [Path(str(one["folder"])) for one in list_bundles() if one["name"] == name]
-    with suppress(NotFoundError):
-        folders.append(find_bundle(name))
+    name, expected = adapter.base.get("name", ""), adapter.base.get("payload_sha256", "")
     found = ""
-    for folder in folders:
-        found = str(read_bundle(folder).manifest["payload_sha256"])
-        if found == expected:
-            return folder
+    for one in list_bundles():
+        if one["payload_sha256"] == expected:
+            return Path(str(one["folder"]))
+        found = str(one["payload_sha256"]) if one["name"] == name else found
     raise BundleError(
-        "the adapter {adapter} was tuned upon {name} ({hash}), which is not here{other}; get that "
-        "bundle and put it on the shelf",
-        adapter=adapter,
+        "the adapter {adapter} was tuned upon {name} ({hash}), which is not here{other}; name "
+        "it as in BASE+{adapter}, or get that bundle",
+        adapter=adapter.name,
         name=name,
         hash=expected[:12],
         other=f" ({found[:12]})" if found else "",

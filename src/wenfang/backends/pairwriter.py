@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 
+from wenfang.backends.texts import Drawer, Shape, Written, within
 from wenfang.device import noise
 from wenfang.errors import BriefError, BundleError
 from wenfang.language import t
 from wenfang.models.load import Loaded
 from wenfang.models.seq2seq import Seq2Seq
 from wenfang.samplers.beam import Beam, Hypothesis, beam_search
-from wenfang.samplers.tokens import Drawn, LogitsStep, Sampling, Seq2SeqPredict, sample
+from wenfang.samplers.tokens import GuidedPredict, LogitsStep, Predict, Seq2SeqPredict
 from wenfang.tokenizer import END, PADDING, Tokenizer
 
 SOURCES_AT_ONCE = 32
@@ -79,23 +79,23 @@ class PairWriter:
     def draw(
         self,
         source: Sequence[int],
-        sampling: Sampling,
+        shape: Shape,
         streams: Sequence[tuple[int | str, ...]],
-        steps: Sequence[LogitsStep] = (),
-    ) -> list[Drawn]:
-        """One sample for each counter of `streams`, the same alone and together.
+        against: Sequence[int] = (),
+    ) -> list[Written]:
+        """One text for each counter of `streams`, the same alone and together.
 
-        raises BriefError where the source does not fit the model's context
+        against  the source that guidance moves away from
+        raises   BriefError where a source does not fit the model's context
         """
-        capacity = self._capacity([source], sampling.maximum_tokens)
-        return sample(
-            Seq2SeqPredict(self.model, [source] * len(streams), capacity),
-            torch.full((len(streams), 1), self.start, dtype=torch.int64),
-            [noise(int(first), *rest) for first, *rest in streams],
-            replace(sampling, maximum_tokens=capacity - 1),
-            steps=steps,
-            stop=frozenset({self.end}),
-        )
+        capacity = self._capacity([source, against], shape.sampling.maximum_tokens)
+        prompt = torch.full((len(streams), 1), self.start, dtype=torch.int64)
+        predict: Predict = Seq2SeqPredict(self.model, [source] * len(streams), capacity)
+        if shape.sampling.guidance != 1:
+            plain = Seq2SeqPredict(self.model, [against] * len(streams), capacity)
+            predict = GuidedPredict(predict, plain, prompt, shape.sampling.guidance)
+        drawer = Drawer(self.tokenizer, within(shape, capacity - 1))
+        return drawer.draw(predict, prompt, [noise(int(first), *rest) for first, *rest in streams])
 
     def _capacity(self, sources: Sequence[Sequence[int]], maximum_tokens: int) -> int:
         """Room for a target, the decoder's start counted; BriefError if a source has none."""

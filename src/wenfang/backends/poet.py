@@ -25,15 +25,16 @@ LINES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Poem:
-    """A drawn quatrain in traditional characters.
+    """A quatrain in traditional characters.
 
+    A writer that is no bundle tells neither of the two.
     affinity_nats  log p(poem | title) - log p(poem): how much the title explains it
     likelihood_nats_per_character  mean log p of its characters, given the title
     """
 
     lines: tuple[str, ...]
-    affinity_nats: float = 0.0
-    likelihood_nats_per_character: float = 0.0
+    affinity_nats: float | None = None
+    likelihood_nats_per_character: float | None = None
 
 
 class Poet:

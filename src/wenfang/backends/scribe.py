@@ -8,23 +8,24 @@ from typing import Any
 
 import torch
 
+from wenfang.backends.texts import Drawer, Shape, Written, require_prompt
 from wenfang.device import noise
 from wenfang.errors import BriefError
 from wenfang.language import keyed
 from wenfang.media.text_marks import SHORTEST_TOKENS
 from wenfang.models import CausalModel
 from wenfang.models.load import Loaded, language_model
-from wenfang.samplers.tokens import Drawn, Sampling, sample
+from wenfang.samplers.tokens import GuidedPredict, Predict
 from wenfang.samplers.watermark import TournamentStep
 from wenfang.tokenizer import BEGIN, END
 
 
 @dataclass(frozen=True, kw_only=True)
-class Continuation:
-    """A prompt and what the model wrote after it."""
+class PromptCut:
+    """A prompt longer than the context: its tokens, and how many of the last were read."""
 
-    prompt: str
-    text: str
+    tokens: int
+    read: int
 
 
 class Scribe:
@@ -38,12 +39,14 @@ class Scribe:
         self.reference = reference
         self.model, self.tokenizer = language_model(loaded, "stream")
 
-    def unmarked(self, sampling: Sampling) -> str | None:
+    def unmarked(self, shape: Shape) -> str | None:
         """Why a text drawn so carries no watermark, as a message template; None if it does."""
-        if sampling.maximum_tokens < SHORTEST_TOKENS:
+        if shape.sampling.maximum_tokens < SHORTEST_TOKENS:
             return keyed("the text is too short for a watermark")
-        if sampling.temperature == 0:
+        if shape.sampling.temperature == 0:
             return keyed("a text without chance in it holds no watermark")
+        if shape.constraints.given:
+            return keyed("a text held to constraints has too little chance in it for a watermark")
         specials = {self.tokenizer.id(END)}
         tokens = self.tokenizer.tokens()
         if any(
@@ -52,41 +55,60 @@ class Scribe:
             return keyed("the model's tokens are not characters, and only those are marked")
         return None
 
-    def draw(
-        self,
-        prompt: str,
-        sampling: Sampling,
-        streams: Sequence[tuple[int | str, ...]],
-        *,
-        watermark: bool = False,
-    ) -> list[Continuation]:
-        """One continuation of `prompt` for each counter of `streams`."""
+    def read(self, prompt: str) -> list[int]:
+        """The tokens of a prompt; BriefError for one that is empty or beyond all bounds."""
+        require_prompt(prompt)
         ids = self.tokenizer.encode(prompt)
         if not ids:
             raise BriefError("the prompt is empty; write a few words to continue")
         if BEGIN in self.tokenizer.roles:  # a foreign model that learnt it before every text
-            ids = [self.tokenizer.id(BEGIN), *ids]
-        groups = [[one] for one in streams] if self.reference else [list(streams)]
-        drawn = [one for group in groups for one in self._sample(ids, sampling, group, watermark)]
-        return [
-            Continuation(prompt=prompt, text=self.tokenizer.decode(one.tokens)) for one in drawn
-        ]
+            return [self.tokenizer.id(BEGIN), *ids]
+        return ids
 
-    def _sample(
+    def cut(self, ids: Sequence[int]) -> PromptCut | None:
+        """What the model does not read of a prompt that is longer than its context."""
+        read = len(kept(ids, self.model.config.context))
+        return PromptCut(tokens=len(ids), read=read) if read < len(ids) else None
+
+    def draw(
         self,
-        ids: list[int],
-        sampling: Sampling,
+        prompt: str,
+        shape: Shape,
         streams: Sequence[tuple[int | str, ...]],
-        watermark: bool,
-    ) -> list[Drawn]:
-        return sample(
-            SlidingPredict(self.model),
-            torch.tensor([ids]).expand(len(streams), -1),
-            [noise(int(first), *rest) for first, *rest in streams],
-            sampling,
-            watermark=TournamentStep(self.tokenizer.tokens()) if watermark else None,
-            stop=frozenset({self.tokenizer.id(END)}),
-        )
+        *,
+        against: str = "",
+        watermark: bool = False,
+    ) -> list[Written]:
+        """One continuation of `prompt` for each counter of `streams`.
+
+        against  what guidance moves away from; empty: a text that has only begun
+        """
+        ids = self.read(prompt)
+        drawer = Drawer(self.tokenizer, shape)
+        groups = [[one] for one in streams] if self.reference else [list(streams)]
+        written: list[Written] = []
+        for group in groups:
+            predict = self._predict(shape.sampling.guidance, against, len(group))
+            written += drawer.draw(
+                predict,
+                torch.tensor([ids]).expand(len(group), -1),
+                [noise(int(first), *rest) for first, *rest in group],
+                TournamentStep(self.tokenizer.tokens()) if watermark else None,
+            )
+        return written
+
+    def _predict(self, guidance: float, against: str, rows: int) -> Predict:
+        predict = SlidingPredict(self.model)
+        if guidance == 1:
+            return predict
+        ids = self.read(against) if against else [self.tokenizer.id(END)]
+        plain = torch.tensor([ids]).expand(rows, -1)
+        return GuidedPredict(predict, SlidingPredict(self.model), plain, guidance)
+
+
+def kept(tokens: Sequence[int], context: int) -> Sequence[int]:
+    """What of a prompt is read: all that leaves room in the context, else the end of it."""
+    return tokens if len(tokens) < context else tokens[-(context // 2) :]
 
 
 class SlidingPredict:
@@ -104,7 +126,8 @@ class SlidingPredict:
         fresh = not self._seen.numel()
         self._seen = tokens if fresh else torch.cat((self._seen, tokens), dim=1)
         if fresh or self._cache.length + tokens.shape[1] > context:
-            self._seen = self._seen[:, -(context // 2) :]
+            full = not fresh or tokens.shape[1] >= context
+            self._seen = self._seen[:, -(context // 2) :] if full else self._seen
             self._cache = self._model.new_cache(len(tokens), context)
             tokens = self._seen
         hidden = self._model.hidden(tokens, self._cache)

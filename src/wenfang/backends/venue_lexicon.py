@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wenfang.data.venue import REPEATED
+
 # Words for one degree, of prices or of ratings.
 DEGREES = {"low": r"low(?:er|ly)?", "average": r"(?:average|medium|mid|middle)",
            "high": r"high(?:er|ly)?"}  # fmt: skip
@@ -64,7 +66,7 @@ FRIENDLY_TOLD = {
     rf"|\bwelcom\w+ (?:to )?(?:all )?{_KIN}|\b{_KIN} (?:are|is) (?:very )?welcome"
     rf"|\bsuitable for (?:the whole |all |all the )?{_KIN}",
     "no": rf"{_NOT}{_KIN}[- ](?:friendly|oriented)|\bnot {_FOR} for {_KIN}"
-    rf"|\bno {_KIN}\b|\badults? only\b|\bnot (?:allow|welcome) {_KIN}",
+    rf"|\bno {_KIN}\b|\bnot (?:allow|welcome) {_KIN}",
 }
 # Said of no venue whose facts these are: opinions, dishes, other towns and coins, other figures.
 NEVER = (
@@ -80,16 +82,53 @@ NEVER = (
     r"|greek|british|european|asian|oriental|uk\b)",
     r"\b(?:cambridge|london|north|south|east|west|outside|outskirt|downtown|suburb|village)",
     r"\b(?:euro|dollar|quid|star|one\b|two\b|three|four|five|ten\b|twenty|thirty|percent|half)",
+    r"\b(?:take|deliver|menu|staff|service|atmospher|view|cosy|cozy|play|park|open|late)",
     r"\b(?:all ages|everyone|adult\w* and)",
     r"\b(?:opposite|across|adjacent|behind|inside|next door|beside|walking|minutes?|along)",
     r"\b(?:near|close to|by|next to|at|called|named) (?:the )?<(?:name)> (?:near|close)",
 )
+_CUISINE = r"(?:chinese|english|fast|french|indian|italian|japanese)"
+# Words for a food that are no food themselves; so are those that begin with a capital.
+KINDS_OF_FOOD = ("vegan", "vegetarian", "halal", "kosher", "organic", "seasonal", "regional",
+                 "local", "traditional", "fusion", "modern", "homemade", "healthy")  # fmt: skip
 # Turns of the training texts that nobody would print.
 CLUMSY = (
     r"\b(?:kids|children)[- ]friendly",
-    r"\bin the riverside(?:[.,!]| (?!a|$))",
-    r"\bin riverside area",
+    r"\bnon[- ]",
+    r"\b(?:in|near|at|by|on|of|to) riverside",
+    r"\ba (?:[ai]|e[^u]|o[^n])|\ban [^aeiou<]",
+    rf"\ban? (?:[\w£,-]+ ){{0,4}}(?:<food>|{_CUISINE})(?: food)?"
+    r"(?:[.,]| (?:in|near|with|at|by|and|for)\b)",
+    r"\bmoderate[- ]priced",
+    r"\bcustomer rated",
+    r"\brating of (?:an? |high|low|average)",
+    r"\ba (?:not|no) ",
+    r"\baverage[- ]rated",
+    r"\bcheap and (?:an? )?(?:average|low|high)",
+    r"\b(?:average|low|high) (?:area|location)",
+    r"\bit's pric",
+    r"\b(?:very|quite|a bit|rather)\b",
+    r"\bnear (?:the )?<area>",
+    r"\b(?:in|at|near) (?:city|town)",
+    r"\bfood serving",
+    r"\bserv\w+ \S+ (?:food|cuisine) has",
+    r"\bprices (?:more|less|£)",
+    r"\bin the riverside(?:[.,!]| (?:[^a]|a[^r]))",
+    r"\bcenter",
     r"\bprovid\w+ (?:high|low|mod|cheap|less|more|£)",
+    r"\bthe (?:less|more|cheap|£)",
+    r"\ban? (?:less|more|£)",
+    r"\bcheap(?:ly)?[- ]pric",
+    r"\b(?:range|food) (?:less|more|£)",
+    r"\d price",
+    r"\b(?:with|has|have) (?:(?:high|low|moderate|medium|average) )?price[- ]range",
+    r"\b(?:with|has|have) (?:high|low|average) (?:customer )?rating[^s]",
+    r"\bhigh[- ]rated",
+    r"(?<!fast )\bfood,? (?:restaurant|pub|coffee|place)",
+    r"\bfood\b[^.!]{0,50}\bfood",
+    rf"<name> (?:<food>|restaurant|pub|coffee|{_CUISINE})",
+    r"(?<![£\d])20 ?-",
+    r"(?<![£\d])(?:20|30)(?:[.,]| [^p])",
 )
 
 
@@ -99,11 +138,13 @@ class Lexicon:
 
     told    by slot, what tells its fact
     banned  what tells another fact; where it stands within `freed`, it does not
+    clumsy  what nobody would print
     once    by slot, words that are not used again in a later sentence once its fact is told
     """
 
     told: Mapping[str, re.Pattern[str]]
     banned: re.Pattern[str]
+    clumsy: re.Pattern[str]
     freed: re.Pattern[str] | None = None
     once: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 
@@ -120,6 +161,8 @@ class Lexicon:
 
     def clean(self, text: str, start: int = 0) -> bool:
         """Whether lower-case `text` holds nothing that is banned and ends behind `start`."""
+        if any(found.end() > start for found in self.clumsy.finditer(text)):
+            return False
         if self.freed:
             text = self.freed.sub(lambda found: "_" * len(found[0]), text)
         return all(found.end() <= start for found in self.banned.finditer(text))
@@ -132,12 +175,13 @@ class Lexicon:
 def lexicon(facts: Mapping[str, str], copied: tuple[str, ...]) -> Lexicon:
     """The lexicon of some facts; those of `copied` are told by their slot."""
     told = {slot: _told(slot, value, copied) for slot, value in facts.items()}
-    banned = [*NEVER, *CLUMSY, *_kind(facts), *_food(facts, copied), *_area(facts, copied),
+    banned = [*NEVER, *_kind(facts), *_food(facts, copied), *_area(facts, copied),
               *_friendly(facts), *_degrees(facts), *_figures(facts),
               *_slots(facts, copied)]  # fmt: skip
     return Lexicon(
         told={slot: re.compile(pattern) for slot, pattern in told.items()},
         banned=_union(banned),
+        clumsy=_union([*CLUMSY, *_article(facts, copied), *_dishes(facts, copied)]),
         once={slot: re.compile(words) for slot, words in _once(facts, copied).items()},
         freed=re.compile(rf"{_NOT}{_KIN_STEM}\w*") if facts.get("familyFriendly") == "no" else None,
     )
@@ -152,10 +196,17 @@ def _union(patterns: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join([rf"\b(?:{'|'.join(words)})", *others]))
 
 
+SPENT = {
+    "priceRange": r"\bpric|\bcheap|\bexpens|\bcost|\bmoderate|£",
+    "customer rating": r"\brat(?:ing|ed|e )|\breview",
+}
+
+
 def _once(facts: Mapping[str, str], copied: tuple[str, ...]) -> dict[str, str]:
     words = {slot: f"<{slot}>" for slot in copied if slot in ("food", "area", "near")}
     if "familyFriendly" in facts:
         words["familyFriendly"] = _KIN_STEM
+    words |= {slot: said for slot, said in SPENT.items() if slot in facts}
     if "area" in facts and "area" not in copied:
         words["area"] = AREA_WORDS[facts["area"]]
     return words
@@ -188,14 +239,40 @@ def _area(facts: Mapping[str, str], copied: tuple[str, ...]) -> list[str]:
     return [words for area, words in AREA_WORDS.items() if area != given] + away
 
 
+def _article(facts: Mapping[str, str], copied: tuple[str, ...]) -> list[str]:
+    """A proper name has no article but before area: in Soho, in the Soho area; others have one."""
+    if "area" not in copied:
+        return []
+    proper = facts["area"][:1].isupper() or not facts["area"][:1].isalpha()
+    return [r"\bthe <area>(?:[.,!]| (?:[^a]|a[^r]))"] if proper else [r"(?<!the )<area>"]
+
+
+def _dishes(facts: Mapping[str, str], copied: tuple[str, ...]) -> list[str]:
+    """What is served: Thai food, tapas; neither Thai nor tapas food."""
+    if "food" not in copied:
+        return []
+    if is_kind_of_food(facts["food"]):
+        return [r"\b(?:serv|provid|offer|sell)\w* <food>(?:[.,]| [^fcm])"]
+    repeated = facts["food"].lower().endswith(REPEATED)
+    return [r"<food> (?:cuisine|fare|dish|meal)", *([] if repeated else [r"<food> food"])]
+
+
+def is_kind_of_food(words: str) -> bool:
+    """Whether food is said of it: Thai or vegan, but not tapas or street food."""
+    *_, last = words.split()
+    return last[:1].isupper() or last.lower() in KINDS_OF_FOOD
+
+
 def _friendly(facts: Mapping[str, str]) -> list[str]:
     given = facts.get("familyFriendly")
     if given == "yes":
         return [rf"(?:\bno|\bnot|\bnon|n't|\bnever|\bwithout)\b[^.]{{0,40}}{_KIN_STEM}", r"\badult",
                 rf"{_KIN_STEM}\w*[ -](?:un|free|not\b|non)"]  # fmt: skip
-    if given == "no":
-        return [_KIN_STEM]
     return [_KIN_STEM, r"\badult"]
+
+
+# What may stand between a head word and its degree.
+_LINKS = r"(?: (?:is|are|of|in|the|an?|also|at|as|be|to|being)){0,4}"
 
 
 def _degrees(facts: Mapping[str, str]) -> list[str]:
@@ -209,8 +286,8 @@ def _degrees(facts: Mapping[str, str]) -> list[str]:
             found.append(rf"\b{words}")
             continue
         if degree != price:
-            found += [rf"\b{words}[- ](?:\w+ and )?pric",
-                      rf"\bpric\w+(?: range)?(?: is| are| of)? {words}",
+            found += [rf"\b{words}[- ](?:(?:\w+ and )?pric|range|end|cost)",
+                      rf"\b(?:pric|cost)\w*(?: range)?{_LINKS} {words}",
                       rf"\b{words}[- ](?:customer )?rat\w+ and pric"]  # fmt: skip
         if degree != rating:
             found += [rf"\b{words}[- ](?:\w+ and )?(?:customer )?{_RATED}",

@@ -32,6 +32,7 @@ RATINGS = {
     "average": ("average", ""), "3 out of 5": ("average", "3"),
     "high": ("high", ""), "5 out of 5": ("high", "5"),
 }  # fmt: skip
+FREE = {"food": {name.lower() for name in CUISINES}, "area": {"riverside", "city centre"}}
 DEGREES = ("low", "average", "high")
 NEAR = re.compile(
     r"\b(?:near|nearby|next to|close to|beside|besides|opposite|adjacent to|across from)"
@@ -71,7 +72,7 @@ def read_facts(text: str, facts: Mapping[str, str]) -> list[Finding]:
             masked = _without(masked, plain(facts[slot]))
     if "near" not in facts and (stranger := _neighbour(text, facts)):
         findings.append(Finding(slot="near", outcome="invented", told=stranger))
-    said = read_venue(masked)
+    said = read_venue(_without_free(masked, facts))
     for slot in SLOTS[1:-1]:
         found = JUDGES[slot](masked, said[slot], facts.get(slot, "").strip())
         if found:
@@ -89,6 +90,15 @@ def _without(text: str, words: str) -> str:
     if not count and (spot := find(text, words)):
         left = f"{text[: spot[0]]}\0{text[spot[1] :]}"
     return left
+
+
+def _without_free(text: str, facts: Mapping[str, str]) -> str:
+    """Plain `text` without values that are no known ones: tapas say nothing of Spain."""
+    for slot, known in FREE.items():
+        value = facts.get(slot, "").strip()
+        if value and value.lower() not in known:
+            text = _without(text, plain(value))
+    return text
 
 
 def _neighbour(text: str, facts: Mapping[str, str]) -> str:

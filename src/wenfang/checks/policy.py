@@ -31,6 +31,7 @@ DEFAULT = "default"
 # What the built-in policy does when a check fails.
 ACTIONS: dict[str, Action] = {
     "form": "repair",
+    "facts": "repair",
     "copied_lines": "repair",
     "longest_copy": "repair",
     "near_copy": "repair",

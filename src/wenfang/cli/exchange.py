@@ -41,15 +41,15 @@ def import_(
 
 
 def export(
-    bundle: Annotated[str, typer.Argument(help=t("A model's name or a bundle's folder."))],
-    to: Annotated[str, typer.Option("--to", help=t("hf for transformers, gguf for llama.cpp."))],
+    bundle: Annotated[str, typer.Argument(help=t("A model's name, a folder, BASE+ADAPTER:0.5."))],
+    to: Annotated[str, typer.Option("--to", help=t("hf (transformers), gguf (llama.cpp), peft, bundle."))],
     output: Annotated[Path, typer.Option("-o", "--output", help=t("Where to write."))],
     precision: Annotated[
         str, typer.Option(help=t("Of the matrices in a GGUF file: float32 or float16."))
     ] = "float32",
     as_json: AsJson = False,
 ) -> int:
-    """Write a bundle for another program: a folder for transformers, a file for llama.cpp."""
+    """Write a bundle for another program, adapters added in; or an adapter alone, for peft."""
     from wenfang.engine.exchanging import export_model
 
     path = export_model(bundle, to, output, precision=precision)

@@ -140,12 +140,14 @@ class _Meter:
 def recipes(as_json: AsJson = False) -> int:
     """List the recipes that `train` knows."""
     from wenfang.recipes import RECIPES
+    from wenfang.recipes.tune import SUMMARY, TUNE
 
     made = [recipe() for recipe in RECIPES.values()]
     if as_json:
-        show.as_json([one.to_dict() for one in made])
+        # A recipe of tuning is whole only with the bundle that it starts from.
+        show.as_json([*(one.to_dict() for one in made), {"name": TUNE, "summary": SUMMARY}])
     else:
-        show.table([(one.name, t(one.summary)) for one in made])
+        show.table([*((one.name, t(one.summary)) for one in made), (TUNE, t(SUMMARY))])
     return 0
 
 

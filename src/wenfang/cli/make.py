@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,7 @@ from wenfang.language import t
 
 if TYPE_CHECKING:
     from wenfang.engine.creating import Made
+    from wenfang.engine.generating import Generated
 
 OUTPUT = Path("out")
 
@@ -146,7 +149,10 @@ def generate(
     from wenfang.engine.generating import load_model
 
     seeds = tuple(range(seed, seed + count))
-    made = load_model(model).draw(prompt, seeds, nested(settings or ()))
+    streamed = count == 1 and not as_json and sys.stdout.isatty()
+    on_text = partial(print, end="", flush=True) if streamed else None
+    made = load_model(model).draw(prompt, seeds, nested(settings or ()), on_text)
+    _tell_cut(made[0])
     files = []
     if output:
         for number, one in enumerate(made):
@@ -154,14 +160,36 @@ def generate(
             files.append(str(one.save(path, private=private).path))
     if as_json:
         records = [
-            {"text": one.text, "seed": s, "manifest": one.manifest.id}
+            {
+                "text": one.text,
+                "seed": s,
+                "finish": one.finish,
+                **_likelihood(one),
+                "manifest": one.manifest.id,
+            }
             for one, s in zip(made, seeds, strict=True)
         ]
         show.as_json({"label": "AI生成 · AI GENERATED", "generated": records, "files": files})
     else:
-        print("\n\n".join(one.text for one in made))
+        print("" if streamed else "\n\n".join(one.text for one in made))
         print("\n".join(["", *files]) if files else "\n" + "AI生成 · AI GENERATED")
     return 0
+
+
+def _tell_cut(made: Generated) -> None:
+    """A prompt that was not read whole is told of."""
+    read: Any = made.manifest.facts.get("prompt_read")
+    if read:
+        told = t("the model read the last {last} of the prompt's {tokens} tokens", **read)
+        print(f"wenfang: {told}", file=sys.stderr)
+
+
+def _likelihood(made: Generated) -> dict[str, object]:
+    """Count of tokens and log-probabilities, where the model told them."""
+    nats = made.log_probabilities
+    if not nats:
+        return {}
+    return {"tokens": len(nats), "log_probability_nats": sum(nats), "log_probabilities": nats}
 
 
 def scenarios(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,13 @@ class Palette:
     bright: Colour
     soft: Colour
     quiet: Colour
+
+    @property
+    def by_day(self) -> Palette:
+        """The same; where paper is dark, what stands for it in pictures of things is light."""
+        if sum(self.paper) > sum(self.ink):
+            return self
+        return replace(self, paper=self.ink, ink=self.paper, deep=self.paper, bright=self.deep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +118,10 @@ def _drawers(told: Sequence[str], chance: np.random.Generator, count: int) -> li
     meant: dict[str, Drawer] = {"area:Riverside": _waves, "area:City centre": _skyline}
     first = [meant[one] for one in told if one in meant][: max(0, count - 1)]
     others: list[Drawer] = [_quarter, _arcs, _halves, _leaf, _fans, _quarter, _dots]
+    bag: list[Drawer] = []
     while len(first) < count:
-        drawer = others[int(chance.integers(len(others)))]
-        if not first or drawer is not first[-1]:
-            first.append(drawer)
+        bag = bag or list(others)
+        first.append(bag.pop(int(chance.integers(len(bag)))))
     order = [int(place) for place in chance.permutation(count)]
     return [first[place] for place in order]
 
@@ -212,7 +219,9 @@ def _hero(sheet: Sheet, colours: Palette, kind: str, square: Square) -> None:
     sheet.fill(box(square.left, square.top, square.side, square.side), colours.soft)
     unit = square.side / 620
     inner = Sheet(width_px=620, height_px=620)
-    {"coffee shop": _cup, "pub": _pint, "restaurant": _plate}.get(kind, _cloche)(inner, colours)
+    {"coffee shop": _cup, "pub": _pint, "restaurant": _plate}.get(kind, _cloche)(
+        inner, colours.by_day
+    )
     for path, colour in inner.shapes:
         sheet.fill(moved(path, square.left, square.top, unit), colour)
 
@@ -226,7 +235,7 @@ def _cup(sheet: Sheet, colours: Palette) -> None:
     sheet.fill(disc(310, 310, 126), colours.deep)
     # The light of a window on the coffee.
     sheet.fill(sector(310, 310, 96, 2, 1), colours.bright)
-    sheet.fill(sector(310, 310, 62, 2, 1), colours.deep)
+    sheet.fill(disc(310, 310, 62), colours.deep)
 
 
 def _pint(sheet: Sheet, colours: Palette) -> None:
@@ -267,7 +276,7 @@ def _cloche(sheet: Sheet, colours: Palette) -> None:
     sheet.fill(disc(310, 176, 26), colours.bright)
     sheet.fill(sector(310, 396, 196, 2, 2), colours.deep)
     sheet.fill(sector(310, 396, 150, 2, 1), colours.bright)
-    sheet.fill(sector(310, 396, 118, 2, 1), colours.deep)
+    sheet.fill(sector(310, 396, 118, 2, 2), colours.deep)
     sheet.fill(rounded(86, 414, 448, 30, 15), colours.ink)
 
 

@@ -7,7 +7,10 @@ the kind of venue and small ones by chance of the seed; below, on plain ground, 
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image
 
@@ -19,6 +22,8 @@ from wenfang.media.fonts import missing_glyphs
 
 WIDTH, HEIGHT, QUIET = 1240, 1754, 172
 MARGIN, TILE = 96, 310
+MOST_TILES = 3  # rows of squares
+HEAD, LINE_STEP, FOOT = 194, 54, 30  # what words leave free about them, in all; below the facts
 A4_WIDTH_POINTS = 595.276
 MEASURE = WIDTH - 2 * MARGIN
 MOST_FACTS = 6
@@ -27,11 +32,16 @@ WORD_CHARACTERS = 120  # of a name, a line or a fact
 EYEBROW = Type(size_px=27, weight="bold", tracking=0.2)
 LINE = Type(size_px=41)
 LABEL = Type(size_px=19, weight="bold", tracking=0.14)
-NAME_SIZES = tuple(range(176, 60, -4))
-NAME_HEIGHT, NAME_LEADING = 330, 1.08
-VALUE_SIZES = (34, 32, 30, 28)
+NAME_SIZES, CUT_SIZES = tuple(range(176, 60, -4)), tuple(range(120, 40, -4))
+NAME_HEIGHTS, NAME_LEADING = (330, 250, 170), 1.08
+VALUE_SIZES, VALUE_LEADING = (34, 32, 30, 28), 1.14
+# How many cells a row may have, by the number of facts; the best first.
+ACROSS = {1: (1,), 2: (2, 1), 3: (3, 2, 1), 4: (2,), 5: (3, 2), 6: (3, 2)}
 SIGN = 62  # side of a fact's sign
-ROW = 112
+ROW = 112  # height of a row of facts whose values have one line
+# Devanagari to Myanmar, Khmer and Mongolian.
+JOINED = (("\u0900", "\u109f"), ("\u1780", "\u18af"))
+HAN = "\u2e80"  # from here on, scripts that are divided without a hyphen
 
 PALETTES: dict[str, Palette] = {
     "clay": Palette(paper=(247, 240, 229), ink=(43, 33, 29), deep=(142, 58, 42),
@@ -104,21 +114,29 @@ def compose_poster(text: PosterText, seed: int, palette: str = "") -> Poster:
     colours = PALETTES[chosen]
     sheet = Sheet(width_px=WIDTH, height_px=HEIGHT)
     sheet.fill(box(0, 0, WIDTH, HEIGHT), colours.paper)
-    name = _fitted_name(text.name)
-    lines = broken(text.line, LINE, MEASURE) if text.line else []
+    lines = _cut(text.line, LINE, MEASURE) if text.line else []
     rows = _rows(text.facts)
-    foot = HEIGHT - QUIET - 30
-    facts_top = foot - len(rows) * ROW
-    words = 96 + len(name.lines) * name.size * NAME_LEADING + len(lines) * 54 + 96
-    room = (facts_top if rows else foot) - words
-    tall = max(1, min(3, int(room // TILE)))
+    facts_top = HEIGHT - QUIET - FOOT - sum(row.height for row in rows)
+    above = facts_top - HEAD - len(lines) * LINE_STEP
+    name, tall = _name_and_field(text.name, above)
+    spare = above - name.height - tall * TILE
     draw_motif(sheet, colours, text.kind, [fact.slot + ":" + fact.value for fact in text.facts],
                seed, tall)  # fmt: skip
-    y = _head(sheet, colours, text.eyebrow, tall * TILE, room - tall * TILE)
+    y = _head(sheet, colours, text.eyebrow, tall * TILE, spare)
     y = _name(sheet, colours, name, y)
     _lines(sheet, colours, lines, y)
     _facts(sheet, colours, rows, facts_top)
     return Poster(sheet=sheet, palette=chosen)
+
+
+def _name_and_field(text: str, room: float) -> tuple[_Name, int]:
+    """The name and the field's rows of squares; a smaller name, where it makes room for two."""
+    for height in NAME_HEIGHTS:
+        name = _fitted_name(text, height)
+        rows = int((room - name.height) // TILE)
+        if rows > 1:
+            return name, min(rows, MOST_TILES)
+    return _fitted_name(text, NAME_HEIGHTS[0]), 1
 
 
 def _require(text: PosterText) -> None:
@@ -132,13 +150,33 @@ def _require(text: PosterText) -> None:
             "{name} has {count} characters; at most {most} fit",
             name=longest[:30], count=len(longest), most=WORD_CHARACTERS,
         )  # fmt: skip
-    lacking = missing_glyphs("".join(said), "sans")
+    require_letters("".join(said))
+
+
+def require_letters(text: str) -> None:
+    """Raise MediaError for characters that no font has, or that need more than being put in a row.
+
+    Arabic, Hebrew and the scripts of South and South-East Asia join, turn or stack their letters.
+    """
+    joined = "".join(dict.fromkeys(one for one in text if _is_joined(one)))
+    if joined:
+        raise MediaError(
+            "a poster cannot set {characters}: letters that join or run from right to left; "
+            "write them in others",
+            characters=joined,
+        )
+    lacking = missing_glyphs(text, "sans")
     if lacking:
         raise MediaError(
             "no installed font can draw {characters}; install a wider one "
             "(Debian: fonts-cns11643-kai) or change the text",
             characters=lacking,
         )
+
+
+def _is_joined(character: str) -> bool:
+    leftwards = unicodedata.bidirectional(character) in ("R", "AL", "AN")
+    return leftwards or any(first <= character <= last for first, last in JOINED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,31 +190,57 @@ class _Name:
     def type(self) -> Type:
         return Type(size_px=self.size, style="serif", weight="bold", tracking=-0.012)
 
+    @property
+    def height(self) -> float:
+        return len(self.lines) * self.size * NAME_LEADING
 
-def _fitted_name(text: str) -> _Name:
+    def fits(self, height: float) -> bool:
+        wide = max(width_of(line, self.type) for line in self.lines)
+        return wide <= MEASURE and self.height <= height
+
+
+def _fitted_name(text: str, height: float) -> _Name:
+    """Whole words down to the smallest size; a word that is wider even so is cut."""
     for size in NAME_SIZES:
-        name = _Name(lines=[], size=size)
-        lines = broken(text, name.type, MEASURE)
-        wide = max(width_of(line, name.type) for line in lines)
-        if wide <= MEASURE and len(lines) * size * NAME_LEADING <= NAME_HEIGHT:
-            return _Name(lines=lines, size=size)
-    # One word longer than the sheet is wide is cut where it must be.
-    smallest = _Name(lines=[], size=NAME_SIZES[-1])
-    return _Name(lines=_cut(text, smallest.type), size=NAME_SIZES[-1])
+        how = _Name(lines=[], size=size).type
+        name = _Name(lines=broken(text, how, MEASURE), size=size)
+        if name.fits(height):
+            return name
+    for size in CUT_SIZES:
+        how = _Name(lines=[], size=size).type
+        name = _Name(lines=_cut(text, how, MEASURE), size=size)
+        if name.fits(height):
+            break
+    return name
 
 
-def _cut(text: str, how: Type) -> list[str]:
-    lines = [""]
-    for character in text:
-        if width_of(lines[-1] + character, how) > MEASURE:
-            lines.append("")
-        lines[-1] += character
-    return [line.strip() for line in lines]
+def _cut(text: str, how: Type, room: float) -> list[str]:
+    """`text` in lines no wider than `room`; words that are wider are divided, evenly."""
+    parts = [part for word in text.split() for part in _parts(word, how, room)]
+    return broken(" ".join(parts), how, room)
+
+
+def _parts(word: str, how: Type, room: float) -> list[str]:
+    """A word in the fewest even parts that fit, with hyphens between letters that are no Han."""
+    for count in range(1, len(word) + 1):
+        ends = [round(len(word) * number / count) for number in range(count + 1)]
+        parts = [
+            word[first:last] + _hyphen(word[last - 1 : last + 1]) for first, last in pairwise(ends)
+        ]
+        if all(width_of(part, how) <= room for part in parts):
+            break
+    return parts
+
+
+def _hyphen(pair: str) -> str:
+    """What stands at the end of a line that ends between the two characters of `pair`."""
+    latin = len(pair) == 2 and pair.isalpha() and max(pair) < HAN
+    return "-" if latin else ""
 
 
 def _head(sheet: Sheet, colours: Palette, eyebrow: str, top: float, spare: float) -> float:
     """The line of capitals above the name; the y at which the name may begin."""
-    y = top + 78 + min(60.0, max(0.0, spare) * 0.4)
+    y = top + 78 + min(130.0, max(0.0, spare) * 0.45)
     if eyebrow:
         sheet.fill(box(MARGIN, y - 17, 54, 6), colours.bright)
         sheet.words(eyebrow.upper(), (MARGIN + 78, y - 4), EYEBROW, colours.deep)
@@ -184,8 +248,8 @@ def _head(sheet: Sheet, colours: Palette, eyebrow: str, top: float, spare: float
 
 
 def _name(sheet: Sheet, colours: Palette, name: _Name, y: float) -> float:
-    for line in name.lines:
-        y += name.size * NAME_LEADING * (0.86 if line is name.lines[0] else 1.0)
+    for number, line in enumerate(name.lines):
+        y += name.size * NAME_LEADING * (1.0 if number else 0.86)
         # Large letters have air on their left side; they are hung by a fraction of an em.
         sheet.words(line, (MARGIN - 0.03 * name.size, y), name.type, colours.ink)
     return y + name.size * 0.26
@@ -193,31 +257,73 @@ def _name(sheet: Sheet, colours: Palette, name: _Name, y: float) -> float:
 
 def _lines(sheet: Sheet, colours: Palette, lines: list[str], y: float) -> None:
     for number, line in enumerate(lines):
-        sheet.words(line, (MARGIN, y + 54 * (number + 1) - 6), LINE, colours.quiet)
+        sheet.words(line, (MARGIN, y + LINE_STEP * (number + 1) + 2), LINE, colours.quiet)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Cell:
-    """A fact with its value in lines of one size."""
+    """A fact with its left edge and its value in lines of one size."""
 
     fact: PosterFact
+    left: float
     lines: list[str]
     size: int
 
 
-def _rows(facts: tuple[PosterFact, ...]) -> list[list[_Cell]]:
-    """Three cells a row, or two where a value is long; all values in one size."""
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """Cells side by side; their labels stand on one line."""
+
+    cells: list[_Cell]
+
+    @property
+    def height(self) -> float:
+        most = max(len(cell.lines) for cell in self.cells)
+        return ROW + (most - 1) * self.cells[0].size * VALUE_LEADING
+
+
+def _rows(facts: tuple[PosterFact, ...]) -> list[_Row]:
+    """As many cells a row as their values allow; all values in one size.
+
+    One line each, if it can be; else two; else as many as the longest takes, its words cut.
+    """
     if not facts:
         return []
-    for across in (3, 2):
-        room = MEASURE / across - SIGN - 52
-        for size in VALUE_SIZES:
-            cells = [_Cell(fact=one, lines=broken(one.value, Type(size_px=size), room), size=size)
-                     for one in facts]  # fmt: skip
-            most = 1 if across == 3 and size > VALUE_SIZES[2] else 2
-            if all(_fits(cell, most, room) for cell in cells):
-                return [cells[at : at + across] for at in range(0, len(cells), across)]
-    return [cells[at : at + across] for at in range(0, len(cells), across)]
+    ways = [
+        (across, size, lines)
+        for lines in (1, 2)
+        for across in ACROSS[len(facts)]
+        for size in (VALUE_SIZES if lines == 1 else VALUE_SIZES[2:])
+    ]
+    for across, size, lines in ways:
+        cells = _cells(facts, across, size, broken)
+        if all(_fits(cell, lines, _room(across)) for cell in cells):
+            break
+    else:
+        across = ACROSS[len(facts)][-1]
+        cells = _cells(facts, across, VALUE_SIZES[-1], _cut)
+    return [_Row(cells=cells[at : at + across]) for at in range(0, len(cells), across)]
+
+
+Break = Callable[[str, Type, float], list[str]]
+
+
+def _cells(facts: tuple[PosterFact, ...], across: int, size: int, in_lines: Break) -> list[_Cell]:
+    how, room = Type(size_px=size), _room(across)
+    return [
+        _Cell(
+            fact=fact,
+            left=MARGIN + number % across * MEASURE / across,
+            lines=in_lines(fact.value, how, room),
+            size=size,
+        )
+        for number, fact in enumerate(facts)
+    ]
+
+
+def _room(across: int) -> float:
+    """Width for a value of one of `across` cells in a row."""
+    return MEASURE / across - SIGN - 20 - (32 if across > 1 else 0)
 
 
 def _fits(cell: _Cell, most: int, room: float) -> bool:
@@ -225,29 +331,26 @@ def _fits(cell: _Cell, most: int, room: float) -> bool:
     return len(cell.lines) <= most and max(width_of(line, how) for line in cell.lines) <= room
 
 
-def _facts(sheet: Sheet, colours: Palette, rows: list[list[_Cell]], top: float) -> None:
-    if not rows:
-        return
-    sheet.fill(box(MARGIN, top - 34, MEASURE, 2), colours.soft)
-    across = 3 if max(map(len, rows)) > 2 else 2
-    if len(rows) == 1:
-        across = max(2, len(rows[0]))
-    for number, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            left = MARGIN + column * MEASURE / across
-            _fact(sheet, colours, cell, left, top + number * ROW)
+def _facts(sheet: Sheet, colours: Palette, rows: list[_Row], top: float) -> None:
+    if rows:
+        sheet.fill(box(MARGIN, top - 34, MEASURE, 2), colours.soft)
+    for row in rows:
+        for cell in row.cells:
+            _fact(sheet, colours, cell, top)
+        top += row.height
 
 
-def _fact(sheet: Sheet, colours: Palette, cell: _Cell, left: float, top: float) -> None:
+def _fact(sheet: Sheet, colours: Palette, cell: _Cell, top: float) -> None:
+    """The sign stands beside the label and the first line of the value."""
     middle = top + ROW / 2 - 12
-    sheet.fill(disc(left + SIGN / 2, middle, SIGN / 2), colours.deep)
-    draw_sign(sheet, colours, cell.fact.slot, cell.fact.value, (left + SIGN / 2, middle))
-    x = left + SIGN + 20
-    block = 19 + 10 + len(cell.lines) * cell.size * 1.14
-    y = middle - block / 2 + 17
+    sheet.fill(disc(cell.left + SIGN / 2, middle, SIGN / 2), colours.deep)
+    draw_sign(sheet, colours, cell.fact.slot, cell.fact.value, (cell.left + SIGN / 2, middle))
+    x = cell.left + SIGN + 20
+    y = middle - (29 + cell.size * VALUE_LEADING) / 2 + 17
     sheet.words(cell.fact.label.upper(), (x, y), LABEL, colours.quiet)
+    y += 8
     for line in cell.lines:
-        y += cell.size * 1.14 + (8 if line is cell.lines[0] else 0)
+        y += cell.size * VALUE_LEADING
         sheet.words(line, (x, y), Type(size_px=cell.size), colours.ink)
 
 

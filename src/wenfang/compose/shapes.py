@@ -19,7 +19,7 @@ from fontTools.ttLib import TTFont, TTLibError
 from PIL import Image
 
 from wenfang.errors import MediaError
-from wenfang.media.fonts import Style, Weight, covers, installed, missing_glyphs
+from wenfang.media.fonts import Style, Weight, covers, installed
 from wenfang.media.outlines import Command
 from wenfang.media.svg import SVG_NAMESPACE, read_svg
 from wenfang.media.svg_view import render, view_of
@@ -219,12 +219,9 @@ def regular(x: float, y: float, radius: float, corners: int, inner: float = 0.0)
 def lettering(text: str, how: Type) -> tuple[Path_, float]:
     """One line as a path whose origin is the left end of its baseline, and its advance in px.
 
-    raises MediaError if no one installed font has all of its characters
+    Every character is of the first font that has it; raises MediaError where none has.
     """
-    path, face = _face(text, how.style, how.weight)
-    usual = _glyphs(path, face, USUAL)
-    rare = "".join(sorted(set(text) - set(USUAL)))
-    glyphs = {**usual, **_glyphs(path, face, rare)} if rare else usual
+    glyphs = {one: _shape(one, how.style, how.weight) for one in dict.fromkeys(text)}
     steps, x = list[Command](), 0.0
     for place, character in enumerate(text):
         commands, advance = glyphs[character]
@@ -234,20 +231,25 @@ def lettering(text: str, how: Type) -> tuple[Path_, float]:
     return tuple(steps), x - (how.tracking * how.size_px if text else 0.0)
 
 
+def _shape(character: str, style: Style, weight: Weight) -> tuple[Path_, float]:
+    path, face = _face(character, style, weight)
+    return _glyphs(path, face, USUAL if character in USUAL else character)[character]
+
+
 def width_of(text: str, how: Type) -> float:
     """Advance in px of one line."""
     return lettering(text, how)[1]
 
 
-@lru_cache(maxsize=1024)
-def _face(text: str, style: Style, weight: Weight) -> tuple[Path, int]:
+@lru_cache(maxsize=4096)
+def _face(character: str, style: Style, weight: Weight) -> tuple[Path, int]:
     for path, face in installed(style, weight):
-        if covers(path, face.index, text):
+        if covers(path, face.index, character):
             return path, face.index
     raise MediaError(
         "no installed font can draw {characters}; install a wider one "
         "(Debian: fonts-cns11643-kai) or change the text",
-        characters=missing_glyphs(text, style) or text,
+        characters=character,
     )
 
 
@@ -278,7 +280,7 @@ class _Recorder(BasePen):  # type: ignore[misc]  # the library has no types
         self._step("closePath")
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=1024)
 def _glyphs(path: Path, index: int, characters: str) -> Mapping[str, tuple[Path_, float]]:
     """Paths and advances in em of characters of one face."""
     try:

@@ -12,20 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from wenfang.atomic import exclusive, new_folder, sha256_bytes, sha256_file
+from wenfang.atomic import exclusive, new_folder, sha256_bytes
 from wenfang.data.dataset import MANIFEST, Dataset
-from wenfang.data.lineage import FORMAT, dataset_manifest, request_key, source_manifest
+from wenfang.data.lineage import (
+    FORMAT,
+    content_hash,
+    dataset_manifest,
+    request_key,
+    source_manifest,
+)
 from wenfang.data.lines import Fault
 from wenfang.data.request import UNKNOWN_LICENCE, Reading, Source, request_for
 from wenfang.data.shards import ShardWriter
 from wenfang.data.sources import files_of, read_objects, read_records
 from wenfang.errors import DataError
 from wenfang.language import t
-from wenfang.store.manifest import to_record, write_manifest
+from wenfang.store.manifest import Manifest, to_record, write_manifest
 
 Kind = Literal["pairs", "texts"]
 Record = dict[str, Any]
 VALID_SHARE = 0.1
+SHARD_BYTES = 32 * 2**20
 ROLES = ("system", "user", "assistant")
 TEXT_FIELD = "text"
 
@@ -52,12 +59,17 @@ def prepare_own(path: Path, output: Path, licence: str = "") -> Dataset:
     """A user's file or folder as a data set with a part for training and one for validation.
 
     Equal records are kept once; the same prompt is never in both parts. One tenth, at least one
-    record, is for validation.
+    record, is for validation. What `output` holds of the same files and licence is not made again.
 
     licence  SPDX expression of the material
     raises   DataError naming file, line and fault
     """
     kind = kind_of(path)
+    source, key = _identity(path, output, licence)
+    if (output / MANIFEST).is_file():
+        known = Dataset.open(output)
+        if known.manifest.key == key:
+            return known
     rows = list(_pairs(path) if kind == "pairs" else _texts(path))
     kept = list({str(sorted(row.items())): row for row in rows}.values())
     if len(kept) < 2:
@@ -68,7 +80,16 @@ def prepare_own(path: Path, output: Path, licence: str = "") -> Dataset:
         )
     valid = _validation_keys([_key(row) for row in kept], path)
     parts = [("valid" if _key(row) in valid else "train", row) for row in kept]
-    return _write(path, parts, output, licence, repeated=len(rows) - len(kept))
+    return _write(parts, output, source, key, repeated=len(rows) - len(kept))
+
+
+def _identity(path: Path, output: Path, licence: str) -> tuple[Manifest, str]:
+    """The node of the material, and the key of the data set that is made of it."""
+    files = files_of(path)
+    source = Source(path=str(path), name=path.name, licence=licence or UNKNOWN_LICENCE)
+    manifest = source_manifest(source, files, [content_hash(file.path) for file in files])
+    request = request_for("none", (source,), str(output))
+    return manifest, sha256_bytes(f"{FORMAT} own {request_key(request, [manifest], [])}".encode())
 
 
 def _key(row: Record) -> str:
@@ -101,10 +122,15 @@ def _pairs(path: Path) -> Iterator[Record]:
 def _pair(path: Path, line: int, fields: Mapping[str, object]) -> Record:
     if "messages" in fields:
         return _talk(path, line, fields["messages"])
-    prompt, completion = fields.get("prompt"), fields.get("completion")
-    for name, value in (("prompt", prompt), ("completion", completion)):
+    for name in ("prompt", "completion"):
+        if name not in fields:
+            found = ", ".join(fields) or "-"
+            raise _fault(path, line, t("there is no field {name} but {found}", name=name,
+                                       found=found[:80]))  # fmt: skip
+        value = fields[name]
         if not isinstance(value, str) or not value.strip():
             raise _fault(path, line, t("{name} must be a text that is not empty", name=name))
+    prompt, completion = fields["prompt"], fields["completion"]
     return {"prompt": prompt, "completion": completion, TEXT_FIELD: completion}
 
 
@@ -137,20 +163,15 @@ def _texts(path: Path) -> Iterator[Record]:
 
 
 def _write(
-    path: Path, parts: Sequence[tuple[str, Record]], output: Path, licence: str, repeated: int
+    parts: Sequence[tuple[str, Record]], output: Path, source: Manifest, key: str, repeated: int
 ) -> Dataset:
-    files = files_of(path)
-    source = Source(path=str(path), name=path.name, licence=licence or UNKNOWN_LICENCE)
-    manifest = source_manifest(source, files, [sha256_file(file.path) for file in files])
-    request = request_for("none", (source,), str(output))
-    key = sha256_bytes(f"{FORMAT} own {request_key(request, [manifest], [])}".encode())
     with exclusive(output.parent / f".{output.name}.lock", str(output)), new_folder(output) as new:
-        with ShardWriter(new, request.shard_bytes) as writer:
+        with ShardWriter(new, SHARD_BYTES) as writer:
             for part, record in parts:
                 writer.write(part, record)
         splits = {part: writer.totals(part) for part in ("train", "valid")}
         facts: dict[str, object] = {
-            "sources": [to_record(manifest)],
+            "sources": [to_record(source)],
             "settings": {"valid_share": VALID_SHARE},
             "counts": {
                 "read": len(parts) + repeated,
@@ -160,5 +181,5 @@ def _write(
             },
             "shards": writer.shards,
         }
-        write_manifest(new / MANIFEST, dataset_manifest("own", key, [manifest], facts))
+        write_manifest(new / MANIFEST, dataset_manifest("own", key, [source], facts))
     return Dataset.open(output)

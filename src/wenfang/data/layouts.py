@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wenfang.errors import DataError
-from wenfang.tokenizer import END, PADDING, Tokenizer
+from wenfang.tokenizer import BEGIN, END, PADDING, Tokenizer
 
 TITLE_CHARACTERS = 20
 SEPARATOR = "<sep>"
@@ -127,7 +127,10 @@ class PairLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionLayout:
-    """A prompt and what a causal model writes after it, `<eos>`; only the latter is learnt."""
+    """A prompt and what a causal model writes after it, `<eos>`; only the latter is learnt.
+
+    A foreign model that learnt a token before every text reads it here too.
+    """
 
     specials: tuple[str, ...] = ()
 
@@ -137,8 +140,9 @@ class CompletionLayout:
 
     def parts(self, record: Mapping[str, Any], tokenizer: Tokenizer) -> Parts:
         """A record as (opening, condition, body)."""
+        opening = [tokenizer.id(BEGIN)] if BEGIN in tokenizer.roles else []
         prompt = tokenizer.encode(record["prompt"])
-        return [], prompt, [*tokenizer.encode(record["completion"]), tokenizer.id(END)]
+        return opening, prompt, [*tokenizer.encode(record["completion"]), tokenizer.id(END)]
 
 
 VERSE, LABELLED = VerseLayout(), LabelledLayout()

@@ -5,7 +5,7 @@ Nothing here depends on where files lie, on a clock or on a machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,13 +114,32 @@ def source_manifest(source: Source, files: list[SourceFile], hashes: list[str]) 
     )
 
 
+def joined_licences(licences: Iterable[str | None]) -> str:
+    """One SPDX expression that says that every one of these licences holds."""
+    terms = {term for one in licences for term in _terms(one or UNKNOWN_LICENCE)}
+    return " AND ".join(sorted(terms, key=lambda term: term.strip("()")))
+
+
+def _terms(expression: str) -> list[str]:
+    """What an expression joins by AND outside of brackets; a choice is bracketed and stays whole."""
+    terms, depth = [""], 0
+    for word in expression.split(" "):
+        if word == "OR" and not depth:
+            return [f"({expression})"]
+        if word == "AND" and not depth:
+            terms.append("")
+            continue
+        depth += word.count("(") - word.count(")")
+        terms[-1] += f" {word}" if terms[-1] else word
+    return terms
+
+
 def dataset_manifest(
     name: str, key: str, sources: list[Manifest], facts: dict[str, object]
 ) -> Manifest:
     """The node of a data set; its payload is the content of its shards in their order."""
     shards = cast(list[dict[str, Any]], facts["shards"])
     fingerprint = sha256_bytes(canonical_json([[s["name"], s["sha256"]] for s in shards]))
-    licences = sorted({source.licence or UNKNOWN_LICENCE for source in sources})
     return Manifest(
         kind="dataset",
         name=name,
@@ -128,7 +147,7 @@ def dataset_manifest(
         payload_sha256=fingerprint,
         payload_bytes=sum(shard["bytes"] for shard in shards),
         inputs=tuple(Link(role="source", id=source.id) for source in sources),
-        licence=" AND ".join(f"({one})" if " OR " in one else one for one in licences),
+        licence=joined_licences(source.licence for source in sources),
         key=key,
         facts={"format": FORMAT, "fingerprint": fingerprint, **facts},
     )

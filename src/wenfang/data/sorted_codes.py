@@ -33,6 +33,12 @@ class SortedCodes:
         """The set of the upper `bits` bits of 64-bit `hashes`."""
         return cls(codes=np.unique(hashes >> np.uint64(64 - bits)), bits=bits)
 
+    def joined(self, other: SortedCodes) -> SortedCodes:
+        """The set of both, cut to the bits that both have."""
+        bits = min(self.bits, other.bits)
+        both = [one.codes >> np.uint64(one.bits - bits) for one in (self, other)]
+        return SortedCodes(codes=np.unique(np.concatenate(both)), bits=bits)
+
     def __len__(self) -> int:
         return len(self.codes)
 

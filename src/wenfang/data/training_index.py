@@ -85,6 +85,21 @@ class TrainingIndex:
             unit=unit,
         )
 
+    def joined(self, other: TrainingIndex) -> TrainingIndex:
+        """An index of the material of both, whose codes are as short as the shorter of the two.
+
+        raises BundleError where the two count runs differently
+        """
+        if (self.gram_size, self.unit) != (other.gram_size, other.unit):
+            raise BundleError(
+                "the index of the base counts runs of {size} by {unit}, which cannot be joined; "
+                "get the bundle again",
+                size=self.gram_size,
+                unit=self.unit,
+            )
+        lines, grams = self.lines.joined(other.lines), self.grams.joined(other.grams)
+        return TrainingIndex(lines=lines, grams=grams, gram_size=self.gram_size, unit=self.unit)
+
     def contains(self, line: str) -> bool:
         """True where the whole of `line` is a line of the training set."""
         return bool(matter(line)) and self._known_line(line)

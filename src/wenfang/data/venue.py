@@ -44,6 +44,9 @@ KNOWN: dict[str, tuple[str, ...]] = {
 ALWAYS_COPIED = ("name", "near")
 SOMETIMES_COPIED = ("food", "area")
 VALUE_CHARACTERS = 60
+# Words that follow a slot and may be its value's last one, too.
+REPEATED = ("food", "area", "cuisine")
+AN = re.compile(r"(?!eu|on(?:e|ce)\b)[aeio]|8|1[18]\b")
 FACT = re.compile(r"\s*([A-Za-z ]+?)\s*\[([^\[\]]*)\]\s*(?:,|$)")
 
 Facts = Mapping[str, str]
@@ -98,13 +101,13 @@ def require_facts(facts: Facts) -> dict[str, str]:
     found = {slot: _value(slot, facts[slot]) for slot in SLOTS if slot in facts}
     if "name" not in found:
         raise BriefError("the facts lack a name; give one as name")
-    if found.get("near") == found["name"]:
+    if found.get("near", "").casefold() == found["name"].casefold():
         raise BriefError("near is the venue itself, {name}; leave it out", name=found["name"])
     return found
 
 
 def _value(slot: str, value: object) -> str:
-    text = " ".join(value.split()) if isinstance(value, str) else ""
+    text = " ".join(unicodedata.normalize("NFC", value).split()) if isinstance(value, str) else ""
     if not text:
         raise BriefError("the fact {slot} is empty; give a value or leave it out", slot=slot)
     if len(text) > VALUE_CHARACTERS:
@@ -164,24 +167,53 @@ def _plain(text: str) -> str:
 
 
 def lexicalise(pieces: Sequence[str], facts: Facts) -> str:
-    """The text of pieces, slot tokens replaced by their values; a and an are put right."""
+    """The text of pieces, slot tokens replaced by their values, and what is beside them put right.
+
+    An article is the one that the value wants, or none where it brings its own; what the value
+    ends with is not said again (street food food); a sentence begins with a capital.
+    """
     tokens = {slot_token(slot): value for slot, value in facts.items()}
-    text = ""
+    text, last = "", ""
     for piece in pieces:
-        value = tokens.get(piece)
-        if value is not None:
+        value = tokens.get(piece, "")
+        if value:
             text = _article(text, value)
-        text += piece if value is None else value
+            text += _begun(value, text, name=piece == slot_token("name"))
+        else:
+            text += _unrepeated(piece, last)
+        last = value
     return text
 
 
+def article(words: str) -> str:
+    """The indefinite article before some words: a pub, an Italian pub, a European one."""
+    return "an" if AN.match(_plain(words)) else "a"
+
+
 def _article(before: str, value: str) -> str:
-    """`before`, whose last word becomes a or an as `value` wants it."""
+    """`before`, whose last word becomes a or an as `value` wants it, or goes."""
+    if value.lower().startswith("the "):
+        return re.sub(r"(?<!\w)[Tt]he $", "", before)
     match = re.search(r"(?<!\w)([Aa])n? $", before)
     if match is None:
         return before
-    wanted = "n" if _plain(value)[:1] in "aeio" else ""
-    return f"{before[: match.start()]}{match.group(1)}{wanted} "
+    return f"{before[: match.start()]}{match.group(1)}{article(value)[1:]} "
+
+
+def _begun(value: str, before: str, *, name: bool) -> str:
+    """`value`, with a capital at the beginning of a sentence; a name keeps its own but for the."""
+    begins = not before or before.rstrip().endswith((".", "!", "?"))
+    if begins and (not name or value.startswith("the ")):
+        return value[:1].upper() + value[1:]
+    return value
+
+
+def _unrepeated(piece: str, value: str) -> str:
+    """`piece` behind `value`, without the word that the value ends with already."""
+    end = value.lower().split()[-1:]
+    if end and end[0] in REPEATED:
+        return re.sub(rf"^ {end[0]}\b", "", piece)
+    return piece
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,10 @@ import numpy as np
 
 from wenfang.atomic import new_file
 from wenfang.backends.embedder import Embedder, Vectors
-from wenfang.backends.shelf import find_bundle
+from wenfang.backends.loading import load_named
 from wenfang.device import DRAWING_THREADS, set_threads
 from wenfang.errors import DataError
 from wenfang.language import t
-from wenfang.models.load import load
 
 ENCODER = "encoder"
 TEXT_BYTES_MAX = 64 * 2**20
@@ -31,9 +30,9 @@ class Near:
 
 
 def load_embedder(model: str = ENCODER) -> Embedder:
-    """The encoder of that name, or in that folder."""
+    """The encoder of that name, or in that folder, with adapters if any are named."""
     set_threads(DRAWING_THREADS)
-    return Embedder(load(find_bundle(model)))
+    return Embedder(load_named(model))
 
 
 def tell_windows(windows: Sequence[int], context: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +15,16 @@ from wenfang.backends.completer import LAYOUTS, Completer, PairOptions
 from wenfang.backends.loading import load_named
 from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
+from wenfang.backends.texts import OnText, Shape, Written
 from wenfang.device import DRAWING_THREADS, environment, set_threads
 from wenfang.engine.keeping import label_settings
-from wenfang.errors import BriefError, MediaError
+from wenfang.errors import BriefError, ConfigError, MediaError
 from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
 from wenfang.language import keyed
 from wenfang.media.text_marks import KIND
 from wenfang.models.load import Loaded
+from wenfang.samplers.constraints import SCHEMA_BYTES_MAX, Constraints
 from wenfang.samplers.tokens import Sampling
 from wenfang.samplers.verse import VerseRules, VerseSampling
 from wenfang.scenarios.verse_brief import SUBJECT_CHARACTERS, words_of
@@ -47,9 +50,17 @@ class VerseOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions:
-    """Settings of `generate` for a model that continues text."""
+    """Settings of `generate` for a model that continues text.
+
+    stop         texts that end it; they are not part of it
+    constraints  what the continuation must be
+    against      the beginning that sampling.guidance moves away from; empty: none at all
+    """
 
     sampling: Sampling = Sampling(temperature=0.8)
+    stop: tuple[str, ...] = ()
+    constraints: Constraints = Constraints()
+    against: str = ""
     watermark: bool = True
 
 
@@ -57,11 +68,16 @@ class TextOptions:
 class Generated:
     """One asset: its text, the manifest that says how it was made, and those of its model.
 
+    log_probabilities  of its tokens in nats, the model's own; empty where a search or several
+                       draws were compared
+    finish     "length": it was cut at sampling.maximum_tokens
     made_from  manifests of the bundle and of all that it came from, sources first
     """
 
     text: str
     manifest: Manifest
+    log_probabilities: tuple[float, ...] = ()
+    finish: Literal["stop", "length"] = "stop"
     made_from: tuple[dict[str, Any], ...] = ()
 
     def save(self, path: Path | str, *, private: bool = False) -> SealedFile:
@@ -137,9 +153,19 @@ class Model:
             kind = Poet if loaded.layout == "verse" else Scribe
             self._writer = kind(loaded, reference=reference)
 
-    def generate(self, prompt: str = "", *, seed: int = 0, **settings: object) -> Generated:
-        """One asset for `prompt`; settings as in `--set`, nested names by dictionaries."""
-        return self.draw(prompt, (seed,), settings)[0]
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        seed: int = 0,
+        on_text: OnText | None = None,
+        **settings: object,
+    ) -> Generated:
+        """One asset for `prompt`; settings as in `--set`, nested names by dictionaries.
+
+        on_text  is told each piece of the text as it comes
+        """
+        return self.draw(prompt, (seed,), settings, on_text)[0]
 
     def generate_many(
         self, prompt: str = "", *, seeds: tuple[int, ...], **settings: object
@@ -148,32 +174,67 @@ class Model:
         return self.draw(prompt, seeds, settings)
 
     def draw(
-        self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]
+        self,
+        prompt: str,
+        seeds: tuple[int, ...],
+        settings: Mapping[str, object],
+        on_text: OnText | None = None,
     ) -> list[Generated]:
-        """`generate_many` with settings from outside: ConfigError for one that is none."""
+        """`generate_many` with settings from outside: ConfigError for one that is none.
+
+        on_text  hears the first text as it comes, or when it is done where several are compared
+        """
         if isinstance(self._writer, Poet):
             verse = config.from_dict(VerseOptions, settings, where="settings")
             texts = self._verses(self._writer, prompt, seeds, verse)
-            return self._described(prompt, seeds, texts, verse, {"none": TOO_SHORT})
+            if on_text:
+                on_text(texts[0].text)
+            return self._described(prompt, seeds, texts, verse, {"watermark": {"none": TOO_SHORT}})
         streams = [(seed, "generate") for seed in seeds]
+        settings = read_constraints(settings)
         if isinstance(self._writer, Completer):
             asked = config.from_dict(PairOptions, settings, where="settings")
-            texts = self._writer.complete(prompt, asked, streams)
+            texts = self._writer.complete(prompt, asked, streams, on_text)
             unmarked = {"none": self._writer.unmarked(asked)}
-            return self._described(prompt, seeds, texts, asked, unmarked)
+            return self._described(prompt, seeds, texts, asked, {"watermark": unmarked})
         plain = config.from_dict(TextOptions, settings, where="settings")
-        reason = self._writer.unmarked(plain.sampling)
+        return self._continued(self._writer, prompt, seeds, plain, on_text)
+
+    def _continued(
+        self,
+        scribe: Scribe,
+        prompt: str,
+        seeds: tuple[int, ...],
+        plain: TextOptions,
+        on_text: OnText | None,
+    ) -> list[Generated]:
+        shape = Shape(sampling=plain.sampling, constraints=plain.constraints, stop=plain.stop,
+                      on_text=on_text)  # fmt: skip
+        reason = scribe.unmarked(shape)
         if not (plain.watermark and label_settings().watermark):
             reason = keyed("watermarks are switched off")
-        drawn = self._writer.draw(prompt, plain.sampling, streams, watermark=reason is None)
-        texts = [one.prompt + one.text for one in drawn]
-        watermark = {"kind": KIND} if reason is None else {"none": reason}
-        return self._described(prompt, seeds, texts, plain, watermark)
+        cut = scribe.cut(scribe.read(prompt))
+        if on_text:
+            on_text(prompt)
+        drawn = scribe.draw(
+            prompt,
+            shape,
+            [(seed, "generate") for seed in seeds],
+            against=plain.against,
+            watermark=reason is None,
+        )
+        facts: dict[str, Any] = {
+            "watermark": {"kind": KIND} if reason is None else {"none": reason}
+        }
+        if cut:
+            facts["prompt_read"] = {"tokens": cut.tokens, "last": cut.read}
+        texts = [replace(one, text=prompt + one.text) for one in drawn]
+        return self._described(prompt, seeds, texts, plain, facts)
 
     @staticmethod
     def _verses(
         poet: Poet, prompt: str, seeds: tuple[int, ...], options: VerseOptions
-    ) -> list[str]:
+    ) -> list[Written]:
         rules = VerseRules(
             characters=options.characters,
             rhyme_first=options.rhyme_first,
@@ -191,41 +252,78 @@ class Model:
         poems = poet.draw(title, rules, options.sampling, [(s, "generate") for s in seeds])
         texts = ["\n".join(FORMS[options.characters].punctuated(p.lines)) for p in poems]
         simplified = options.language == "zh-Hans"
-        return [script.to_simplified(text) if simplified else text for text in texts]
+        return [
+            Written(
+                text=script.to_simplified(text) if simplified else text,
+                log_probabilities=(),
+                finish="stop",
+            )
+            for text in texts
+        ]
 
     def _described(
         self,
         prompt: str,
         seeds: tuple[int, ...],
-        texts: list[str],
+        texts: Sequence[Written],
         options: VerseOptions | TextOptions | PairOptions,
-        watermark: Mapping[str, object],
+        facts: Mapping[str, object],
     ) -> list[Generated]:
         bundle = self.loaded.manifest["id"]
         made_from = (*self.loaded.ancestors, self.loaded.manifest)
         return [
             Generated(
-                text=text,
+                text=one.text,
+                log_probabilities=one.log_probabilities,
+                finish=one.finish,
                 manifest=Manifest(
                     kind="asset",
                     name=prompt[:40] or self.name,
                     media_type="text/plain",
-                    payload_sha256=sha256_bytes(text.encode()),
-                    payload_bytes=len(text.encode()),
+                    payload_sha256=sha256_bytes(one.text.encode()),
+                    payload_bytes=len(one.text.encode()),
                     inputs=(Link(role="bundle", id=bundle),),
                     facts={
                         "made_with": self.name,
                         "prompt": prompt,
                         "seed": seed,
                         "settings": config.to_dict(options),
-                        "watermark": dict(watermark),
+                        **facts,
                         "environment": environment(),
                     },
                 ),
                 made_from=made_from,
             )
-            for seed, text in zip(seeds, texts, strict=True)
+            for seed, one in zip(seeds, texts, strict=True)
         ]
+
+
+def read_constraints(settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings whose `constraints.schema` is the schema itself: a file that is named is read."""
+    constraints = settings.get("constraints")
+    if not isinstance(constraints, Mapping) or "schema" not in constraints:
+        return dict(settings)
+    schema = constraints["schema"]
+    if isinstance(schema, Mapping):
+        text = json.dumps(schema, ensure_ascii=False)
+    else:
+        text = str(schema)
+        if text and not text.lstrip().startswith("{"):
+            text = _read_schema(Path(text))
+    return {**settings, "constraints": {**constraints, "schema": text}}
+
+
+def _read_schema(path: Path) -> str:
+    try:
+        if path.stat().st_size <= SCHEMA_BYTES_MAX:
+            return path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            "constraints.schema: {path} cannot be read ({reason}); give JSON, or a file of it",
+            path=path,
+            reason=error,
+        ) from None
+    raise ConfigError("constraints.schema is larger than 64 kB; make it smaller")
 
 
 def load_model(name: str, *, reference: bool = False) -> Model:

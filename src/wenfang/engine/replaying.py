@@ -18,6 +18,7 @@ import numpy as np
 
 from wenfang import config
 from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.backends.choosing import is_remote
 from wenfang.checks.judging import Judge
 from wenfang.device import DRAWING_THREADS, environment, set_threads
 from wenfang.engine.generating import load_model, payload_of
@@ -161,6 +162,8 @@ def _replay_group(
     asked = targets[0].manifest.facts.get("request")
     if not isinstance(asked, Mapping):
         return [*done, *(_untold(one) for one in targets)]
+    if not request.model and (writer := _remote_writer(asked)):
+        return [*done, *(_unasked(one, writer) for one in targets)]
     try:
         remade = _remake(asked, targets[0], request, on_event)
     except NotFoundError as error:
@@ -176,6 +179,22 @@ def _untold(target: _Target) -> Replayed:
         finding = t("made with {name}, not here", name=facts.get("made_with"))
     else:
         finding = t("its request was left out when it was made (--private)")
+    return Replayed(path=target.path, outcome="cannot tell", finding=finding)
+
+
+def _remote_writer(asked: Mapping[str, Any]) -> str:
+    """The endpoint that a request names as its writer, or nothing."""
+    brief = asked.get("brief")
+    named = asked.get("model") or (brief.get("writer") if isinstance(brief, Mapping) else None)
+    return "".join(filter(str.isprintable, named)) if is_remote(named) else ""
+
+
+def _unasked(target: _Target, writer: str) -> Replayed:
+    """The file may be a stranger's: nothing is sent where it says, least of all a key."""
+    finding = t(
+        "{name} wrote it, and an endpoint is asked only where you name it yourself: --model {name}",
+        name=writer,
+    )
     return Replayed(path=target.path, outcome="cannot tell", finding=finding)
 
 

@@ -125,7 +125,7 @@ def _copy(folder: Path, new: Path) -> None:
             (new / name).write_bytes((folder / name).read_bytes())
 
 
-def _licence_fields(licence: str | None) -> list[str]:
+def licence_fields(licence: str | None) -> list[str]:
     """The front matter that Hugging Face reads a licence from."""
     if not licence or licence == UNKNOWN_LICENCE:
         return ["license: unknown"]
@@ -144,7 +144,7 @@ def _card(files: BundleFiles, family: Family, manifest: Manifest) -> str:
     return "\n".join(
         [
             "---",
-            *_licence_fields(manifest.licence),
+            *licence_fields(manifest.licence),
             "library_name: transformers",
             f"pipeline_tag: {TASKS[family.name]}",
             "tags:",

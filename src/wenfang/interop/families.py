@@ -55,7 +55,7 @@ def _scaled_query(name: str, config: Any) -> float:
 GPT = Family(
     name="gpt",
     architectures=("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"),
-    layouts=("stream", "verse"),
+    layouts=("stream", "completion", "verse"),
     read=read_gpt,
     write=write_gpt,
     prefix="model.",
@@ -64,7 +64,7 @@ GPT = Family(
 GPT2 = Family(
     name="gpt2",
     architectures=("GPT2LMHeadModel",),
-    layouts=("stream", "verse"),
+    layouts=("stream", "completion", "verse"),
     read=read_gpt2,
     write=write_gpt2,
     prefix="transformer.",
@@ -80,7 +80,7 @@ BERT = Family(
         "BertForSequenceClassification",
         "BertModel",
     ),
-    layouts=("masked", "classes"),
+    layouts=("masked", "classes", "bilingual"),
     read=read_bert,
     write=write_bert,
     prefix="bert.",

@@ -59,7 +59,7 @@ def write_gguf(files: BundleFiles, output: Path, *, precision: Precision = "floa
     """
     if files.config.get("family") not in ("gpt", "gpt2"):
         raise BundleError(
-            "the family {name} has no counterpart elsewhere; what can be exported: {names}",
+            "a GGUF file holds the families {names}, not {name}; see whether --to hf knows it",
             name=files.config.get("family"),
             names="gpt, gpt2",
         )

@@ -122,6 +122,41 @@ def tonal_pattern(lines: Sequence[str]) -> float:
     return max(fitting, len(signs) - fitting) / len(signs) if signs else 0.0
 
 
+def tonal_schemes(form: Form) -> list[list[dict[int, Tone]]]:
+    """The two patterns of a form: for each line the tones of its 2nd, 4th and 6th place, from 0.
+
+    The first begins with a level tone; the last place of a line is the rhyme's, not the pattern's.
+    """
+    places = [place for place in POSITION_SIGNS if place < form.characters - 1]
+    return [
+        [
+            {
+                place: "level" if first * sign * POSITION_SIGNS[place] > 0 else "oblique"
+                for place in places
+            }
+            for sign in LINE_SIGNS[: form.lines]
+        ]
+        for first in (1, -1)
+    ]
+
+
+def tonal_faults(lines: Sequence[str], form: Form) -> list[tuple[int, int, Tone]]:
+    """Where a poem breaks the better of the two patterns: line, place (both from 0), tone wanted.
+
+    Characters whose tone is unknown or double break nothing; `tonal_pattern` is 1 without a fault.
+    """
+    found = [
+        [
+            (number, place, wanted)
+            for number, (line, tones) in enumerate(zip(lines, scheme, strict=False))
+            for place, wanted in tones.items()
+            if place < len(line) and tone(line[place]) not in (wanted, None)
+        ]
+        for scheme in tonal_schemes(form)
+    ]
+    return min(found, key=len)
+
+
 def check(lines: Sequence[str], form: Form) -> list[Finding]:
     """Every rule's finding on a poem without punctuation; it may be broken in any way."""
     return [

@@ -214,14 +214,18 @@ class Decoder(nn.Module):
         self.norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
         self.rotary = Rotary(config)
 
-    def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
-        """tokens (B, T) -> (B, T, D)."""
+    def forward(
+        self, tokens: Tensor, cache: Cache | None = None, prompt: Tensor | None = None
+    ) -> Tensor:
+        """tokens (B, T), prompt (P, D) vectors before them -> (B, T, D)."""
         x = self.embed_tokens(tokens)
+        if prompt is not None:
+            x = torch.cat((prompt.expand(len(x), -1, -1), x), dim=1)
         for layer in self.layers:
             x = layer(x, self.rotary, cache)
         if cache:
-            cache.length += tokens.shape[1]
-        out: Tensor = self.norm(x)
+            cache.length += x.shape[1]
+        out: Tensor = self.norm(x[:, -tokens.shape[1] :])
         return out
 
 
@@ -233,10 +237,13 @@ class GPT(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.prompt: nn.Parameter | None
         self.model = Decoder(config)
         self.lm_head = nn.Linear(config.width, config.vocabulary_size, bias=False)
         if config.tied_head:
             self.lm_head.weight = self.model.embed_tokens.weight
+        # (P, D) vectors read before every text, where some were learnt (wenfang.adapt.prompt)
+        self.register_parameter("prompt", None)
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """Logits of the next token: tokens (B, T) int64 -> (B, T, V) float32.
@@ -248,16 +255,22 @@ class GPT(nn.Module):
 
     def hidden(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """The stream before the head: tokens (B, T) -> (B, T, D)."""
-        self.check_room(tokens.shape[1] + (cache.length if cache else 0))
-        hidden: Tensor = self.model(tokens, cache)
+        seen = cache.length if cache else 0
+        self.check_room(tokens.shape[1] + (seen or self.taken))
+        hidden: Tensor = self.model(tokens, cache, None if seen else self.prompt)
         return hidden
+
+    @property
+    def taken(self) -> int:
+        """Positions that learned vectors take before any token."""
+        return 0 if self.prompt is None else len(self.prompt)
 
     def check_room(self, length: int) -> None:
         """Raise ConfigError if `length` positions would pass the context."""
-        if length > self.config.context:
+        if length > self.config.context + self.taken:  # which a prompt has made that much smaller
             raise ConfigError(
                 "{length} tokens do not fit the model's context of {context}",
-                length=length,
+                length=length - self.taken,
                 context=self.config.context,
             )
 
@@ -268,7 +281,7 @@ class GPT(nn.Module):
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         """An empty cache for `batch` samples of at most `capacity` tokens."""
-        return Cache(self.config, batch, capacity, self.lm_head.weight.device)
+        return Cache(self.config, batch, capacity + self.taken, self.lm_head.weight.device)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights; zeroed output projections make every block start as the identity."""

@@ -22,6 +22,7 @@ class Loaded:
     """A model ready to run, in float32 and evaluation mode, with what it came from.
 
     layout     the name in wenfang.data.layouts by which it was trained
+    further    manifests of what was put on it, with all that they came from: adapters
     threshold  above it a classifier's probability is a yes, below it a distance of pictures
                tells a near copy; None where nothing is decided
     """
@@ -32,13 +33,14 @@ class Loaded:
     layout: str
     manifest: dict[str, Any]
     threshold: float | None = None
+    further: tuple[dict[str, Any], ...] = ()
 
     @property
     def ancestors(self) -> list[dict[str, Any]]:
         """Manifests of what it was made from, sources first; they travel in lineage.json."""
         path = self.folder / LINEAGE
         found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
-        return found
+        return [*found, *self.further]
 
     @property
     def name(self) -> str:
@@ -55,19 +57,21 @@ def load(folder: Path) -> Loaded:
     return Loaded(
         folder=folder,
         model=model,
-        tokenizer=Tokenizer.from_json(files.tokenizer, _roles(files)) if files.tokenizer else None,
+        tokenizer=tokenizer_of(files),
         layout=str(files.config.get("layout", "stream")),
         manifest=files.manifest,
         threshold=_threshold(files),
     )
 
 
-def _roles(files: BundleFiles) -> dict[str, str]:
-    """Our names of special tokens to those of a vocabulary that came from elsewhere."""
+def tokenizer_of(files: BundleFiles) -> Tokenizer | None:
+    """The tokenizer of a bundle, which knows what a foreign vocabulary calls special tokens."""
+    if not files.tokenizer:
+        return None
     found = files.config.get("special_tokens", {})
     where = f"{files.folder / 'config.json'}: special_tokens"
     roles: dict[str, str] = config.convert(dict[str, str], found, where=where, error=BundleError)
-    return roles
+    return Tokenizer.from_json(files.tokenizer, roles)
 
 
 def _threshold(files: BundleFiles) -> float | None:
@@ -102,9 +106,13 @@ def build_model(files: BundleFiles) -> nn.Module:
 
 
 def language_model(loaded: Loaded, layout: str) -> tuple[CausalModel, Tokenizer]:
-    """The model and tokenizer of a bundle trained by `layout`; BundleError if it was not."""
+    """The model and tokenizer of a bundle trained by `layout`; BundleError if it was not.
+
+    One that was tuned to complete prompts continues texts as well.
+    """
     model, tokenizer = loaded.model, loaded.tokenizer
-    if loaded.layout != layout or tokenizer is None or not isinstance(model, CausalModel):
+    known = "stream" if loaded.layout == "completion" else loaded.layout
+    if known != layout or tokenizer is None or not isinstance(model, CausalModel):
         raise BundleError(
             "{name} was trained for the layout {found}, not {layout}; choose another model",
             name=loaded.name,

@@ -34,6 +34,7 @@ from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
 from wenfang.models import MODELS, CausalModel
 from wenfang.models.bert import Config as BertConfig
+from wenfang.models.load import tokenizer_of
 from wenfang.models.picture_encoder import Config as PictureConfig
 from wenfang.objectives import Objective
 from wenfang.objectives.classification import Classification
@@ -69,7 +70,7 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
     set_threads(recipe.threads)
     tokenizer = _tokenizer(recipe, dataset, base)
     if tokenizer:
-        recipe = _sized(recipe, tokenizer)
+        recipe = _sized(recipe, tokenizer, base)
     model: Any = MODELS[recipe.family](recipe.model)
     if base and not _new_head(recipe, base):
         load_weights(model, base.tensors(), base.folder)
@@ -147,14 +148,15 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
 def _tokenizer(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> Tokenizer | None:
     if recipe.data.layout == "pictures":
         return None
-    if base and base.tokenizer:
-        return Tokenizer.from_json(base.tokenizer)
-    return _train_tokenizer(recipe, dataset)
+    known = tokenizer_of(base) if base else None
+    return known or _train_tokenizer(recipe, dataset)
 
 
-def _sized(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+def _sized(recipe: Recipe, tokenizer: Tokenizer, base: BundleFiles | None) -> Recipe:
     assert not isinstance(recipe.model, PictureConfig)
     size = recipe.model.vocabulary_size
+    if base and size > tokenizer.size:  # a foreign table with rows that no token has
+        return recipe
     if size not in (0, tokenizer.size):
         raise ConfigError(
             "model.vocabulary_size is {size}, the tokenizer has {found}; leave it at 0",
@@ -252,7 +254,7 @@ def _completion(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learn
         examples=conditioned_examples(recipe, dataset, "train", tokenizer),
         batch_size=recipe.train.batch_size,
         seed=recipe.train.seed,
-        padding=tokenizer.id(PADDING),
+        padding=tokenizer.find(PADDING) or 0,  # of no weight, and not every vocabulary has one
     )
     valid = conditioned_examples(recipe, dataset, "valid", tokenizer)
     every = np.ones(tokenizer.size, dtype=bool)

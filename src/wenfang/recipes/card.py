@@ -76,7 +76,11 @@ LIMITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CardContent:
-    """What the card tells."""
+    """What the card tells.
+
+    licence       of the bundle: of its sources and its base together
+    base_licence  of the bundle that it started from, where there is one
+    """
 
     recipe: Recipe
     parameters: int
@@ -84,19 +88,20 @@ class CardContent:
     dataset: Manifest
     numbers: Mapping[str, Any]
     steps_done: int
+    licence: str
     base: str = ""
+    base_licence: str = ""
 
 
 def render_card(content: CardContent) -> str:
     """The card as Markdown with front matter."""
     recipe = content.recipe
-    licences = sorted({source.licence or "NOASSERTION" for source in content.sources})
     lines = [
         "---",
         f"name: {recipe.name}",
         f"family: {recipe.family}",
         f"parameters: {content.parameters}",
-        f"licence: {' AND '.join(licences)}",
+        f"licence: {content.licence}",
         "---",
         "",
         f"# {recipe.name}",
@@ -108,7 +113,8 @@ def render_card(content: CardContent) -> str:
         "",
         "## Data",
         "",
-        *(f"- {s.name} ({s.licence}): {s.facts.get('notice', '')}" for s in content.sources),
+        *(_source(source) for source in content.sources),
+        *_base(content),
         f"- data set `{content.dataset.id[:16]}`: {_counts(content.dataset)}",
         "",
         "## Training",
@@ -125,6 +131,20 @@ def render_card(content: CardContent) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _source(source: Manifest) -> str:
+    notice = source.facts.get("notice", "")
+    return f"- {source.name} ({source.licence})" + (f": {notice}" if notice else "")
+
+
+def _base(content: CardContent) -> list[str]:
+    if not content.base:
+        return []
+    return [
+        f"- whatever `{content.base}` ({content.base_licence}) was made from, see NOTICE; its licence "
+        "goes on with this bundle"
+    ]
 
 
 def _command(content: CardContent) -> str:

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from wenfang import config
 from wenfang.adapt import adapters, lora, prompt
 from wenfang.adapt.adapters import ADAPTER
-from wenfang.atomic import canonical_json, new_folder, sha256_bytes, write_json, write_text
+from wenfang.atomic import (
+    canonical_json,
+    new_folder,
+    sha256_bytes,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from wenfang.backends.loading import load_folder
 from wenfang.checkpoint import (
     CARD,
@@ -28,9 +35,12 @@ from wenfang.checkpoint import (
     weights_to_store,
 )
 from wenfang.data.dataset import Dataset
+from wenfang.data.lineage import joined_licences
 from wenfang.data.named import NAMED, prepare_named
+from wenfang.data.request import UNKNOWN_LICENCE
 from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import ConfigError, NotFoundError
+from wenfang.interop.importing import NOTICE, TEXTS
 from wenfang.metrics.classification import threshold_at
 from wenfang.models.load import Loaded
 from wenfang.recipes import RECIPES
@@ -45,7 +55,6 @@ from wenfang.recipes.tune_suite import measure_gain
 from wenfang.store import Link, Manifest, to_record
 from wenfang.trainer import Event, OnEvent, Trainer
 
-NOTICE = "NOTICE"
 # A gate that cries wolf is switched off: harmless texts of the validation part above the threshold.
 FALSE_ALARMS_ALLOWED = 0.05
 
@@ -80,11 +89,12 @@ def find_recipe(name: str, settings: tuple[str, ...] = ()) -> Recipe:
         except (json.JSONDecodeError, UnicodeDecodeError):
             raise ConfigError("{path} is not a recipe in JSON", path=path) from None
         return config.override(Recipe.from_dict(content), settings)
+    names = [*RECIPES, TUNE]
     raise NotFoundError(
         "there is no recipe {name}; did you mean {close}? There are: {names}",
         name=name,
-        close=config.nearest(name, RECIPES) or next(iter(RECIPES)),
-        names=", ".join(RECIPES),
+        close=config.nearest(name, names) or names[0],
+        names=", ".join(names),
     )
 
 
@@ -119,7 +129,7 @@ def train(
     _refuse_adapter(base)
     place = request.run / "dataset"
     if recipe is None:
-        recipe, dataset = start(base, request.data, place, request.settings)
+        recipe, dataset = start(base, request.data, place, request.settings, on_stage)
     else:
         dataset = find_dataset(recipe.data.source, request.data, place)
     run = build(recipe, dataset, base)
@@ -167,14 +177,14 @@ def export(run: Run, dataset: Dataset, folder: Path, base: BundleFiles | None = 
             stored = weights_to_store(model, torch.float16)
             fill_bundle(new, _config(run, dataset, base), stored, tokenizer)
         if recipe.data.layout == "verse":
-            texts = ("\n".join(record["lines"]) for record in dataset.records("train"))
-            TrainingIndex.build(texts).save(new / INDEX)
+            _index(dataset, base).save(new / INDEX)
         recipe_manifest = _recipe_manifest(recipe)
         own = [*dataset.source_manifests, dataset.manifest, recipe_manifest]
         before = [*base.ancestors(), base.manifest] if base else []
         lineage = {record["id"]: record for record in (*before, *map(to_record, own))}
         write_json(new / LINEAGE, list(lineage.values()))
         write_text(new / NOTICE, _notice(dataset, base))
+        _copy_texts(base, new)
         inputs = (
             Link(role="dataset", id=dataset.manifest.id),
             Link(role="recipe", id=recipe_manifest.id),
@@ -204,6 +214,8 @@ def _config(run: Run, dataset: Dataset, base: BundleFiles | None) -> dict[str, A
         "layout": recipe.data.layout,
         "model": config.to_dict(recipe.model),
     }
+    if base and "special_tokens" in base.config:  # whose vocabulary comes along
+        found["special_tokens"] = base.config["special_tokens"]
     if recipe.data.layout in ("labelled", "pictures"):
         found["threshold"] = decision_threshold(run, dataset)
     if base and recipe.tune.thin:
@@ -243,16 +255,35 @@ def _recipe_manifest(recipe: Recipe) -> Manifest:
 
 def _notice(dataset: Dataset, base: BundleFiles | None) -> str:
     """Whose work the bundle was made from; the notice of its base comes along."""
-    lines = [
-        f"{source.name}: {source.facts.get('notice', '')} Licence: {source.licence}. "
-        f"Origin: {source.facts.get('origin', '')}"
-        for source in dataset.source_manifests
-    ]
+    lines = [_notice_line(source) for source in dataset.source_manifests]
     text = "\n".join(["This bundle was trained on:", *lines]) + "\n"
     if base and (base.folder / NOTICE).is_file():
         text += f"\nIt started from {base.manifest['name']}, whose notice is:\n"
         text += (base.folder / NOTICE).read_text("utf-8")
     return text
+
+
+def _notice_line(source: Manifest) -> str:
+    said = str(source.facts.get("notice", ""))
+    origin = str(source.facts.get("origin", ""))
+    parts = [said, f"Licence: {source.licence}.", f"Origin: {origin}" if origin else ""]
+    return f"{source.name}: " + " ".join(part for part in parts if part)
+
+
+def _copy_texts(base: BundleFiles | None, new: Path) -> None:
+    """Licences and the like that came with the base go on with what was made of it."""
+    for name in TEXTS:
+        if base and name != NOTICE and (base.folder / name).is_file():
+            write_bytes(new / name, (base.folder / name).read_bytes())
+
+
+def _index(dataset: Dataset, base: BundleFiles | None) -> TrainingIndex:
+    """Of the poems learnt from, and of those that the base had learnt."""
+    texts = ("\n".join(record["lines"]) for record in dataset.records("train"))
+    fresh = TrainingIndex.build(texts)
+    if base and (base.folder / INDEX).is_file():
+        return TrainingIndex.load(base.folder / INDEX).joined(fresh)
+    return fresh
 
 
 def _finish(
@@ -265,6 +296,7 @@ def _finish(
 ) -> None:
     """Write card and manifest last, since the manifest holds the hash of every other file."""
     sources = dataset.source_manifests
+    licence = _licence(sources, facts)
     content = CardContent(
         recipe=recipe,
         parameters=facts["parameters"],
@@ -272,7 +304,9 @@ def _finish(
         dataset=dataset.manifest,
         numbers=numbers,
         steps_done=facts["steps"],
+        licence=licence,
         base=facts.get("base", {}).get("name", ""),
+        base_licence=facts.get("base", {}).get("licence") or UNKNOWN_LICENCE,
     )
     write_text(new / CARD, render_card(content))
     files = file_hashes(new)
@@ -283,7 +317,7 @@ def _finish(
         payload_sha256=sha256_bytes(canonical_json(files)),
         payload_bytes=sum((new / name).stat().st_size for name in files),
         inputs=inputs,
-        licence=_licence(sources, facts),
+        licence=licence,
         facts={**facts, "summary": recipe.summary, "files": files, "numbers": numbers},
     )
     write_json(new / MANIFEST, to_record(manifest))
@@ -291,10 +325,8 @@ def _finish(
 
 def _licence(sources: tuple[Manifest, ...], facts: Mapping[str, Any]) -> str:
     """SPDX expression of all that a bundle was made from, its base included."""
-    terms = {source.licence or "NOASSERTION" for source in sources}
-    if "base" in facts:
-        terms |= set((facts["base"]["licence"] or "NOASSERTION").split(" AND "))
-    return " AND ".join(sorted(terms))
+    base = [facts["base"]["licence"]] if "base" in facts else []
+    return joined_licences([*(source.licence for source in sources), *base])
 
 
 def measure(

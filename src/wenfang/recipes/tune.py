@@ -7,6 +7,7 @@ there is to learn from; the run itself goes through the same builder and trainer
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,53 +18,83 @@ from wenfang.adapt.prompt import PromptConfig
 from wenfang.checkpoint import BundleFiles
 from wenfang.data.dataset import MANIFEST, Dataset
 from wenfang.data.instructions import prepare_own
-from wenfang.data.layouts import COMPLETION
 from wenfang.data.pair_layouts import PAIR_LAYOUTS
-from wenfang.errors import BriefError, BundleError, ConfigError, DataError
+from wenfang.data.request import UNKNOWN_LICENCE
+from wenfang.errors import BundleError, ConfigError
+from wenfang.interop.licences import given_licence
+from wenfang.language import t
 from wenfang.models import MODELS
+from wenfang.models.load import tokenizer_of
 from wenfang.optim import OptimConfig
 from wenfang.recipes.recipe import DataConfig, Recipe, TuneConfig
-from wenfang.tokenizer import Tokenizer
+from wenfang.recipes.tune_fit import (
+    POEMS,
+    Reader,
+    kind_of,
+    require_room,
+    stream_sizes,
+    stream_window,
+    tell_unknown,
+)
 from wenfang.trainer import TrainConfig
 
 TUNE = "tune"
+SUMMARY = "a bundle tuned on your own examples: all weights, LoRA or learned vectors"
 CAUSAL = ("stream", "completion")
 BATCH = 16
 # Chosen on a part of tests/data/venue_tone.jsonl by benchmarks/tuning.py.
 EPOCHS = {"full": 8, "lora": 16, "prompt": 24}
 RATES = {"full": 5e-4, "lora": 5e-3, "prompt": 3e-2}
-SHOWN = 3
+STEPS_LEAST, STEPS_MOST = 20, 2000  # beyond the latter one epoch must do
+CHECKPOINT_STEPS = 50, 200
+
+Tell = Callable[[str], None]
 
 
 def start(
-    base: BundleFiles | None, data: Path | None, output: Path, settings: tuple[str, ...]
+    base: BundleFiles | None,
+    data: Path | None,
+    output: Path,
+    settings: tuple[str, ...],
+    tell: Tell = lambda line: None,
 ) -> tuple[Recipe, Dataset]:
     """The recipe and the data set of a tuning run.
 
-    raises ConfigError without a base or data, or for a base that cannot be tuned; DataError for
-    examples that the base cannot read, naming them
+    tell    is told what was left out of the examples, and what else their owner should know
+    raises  ConfigError without a base or data, or for a base that cannot be tuned; DataError for
+            examples that the base cannot read, naming them
     """
     if base is None:
         raise ConfigError("tuning starts from a bundle; name it with --from")
     if data is None:
         raise ConfigError("tuning needs examples; give a jsonl file or a folder with --data")
-    licence = config.override(_plain(base, "own", "stream"), settings).tune.licence
-    dataset = _dataset(data, output, licence)
-    layout = _layout(base, dataset)
-    recipe = _sized(_plain(base, Path(data).stem, layout), dataset, settings)
-    _require_fit(recipe, dataset, base)
+    plain = _plain(base, data.stem)
+    asked = config.override(plain, settings)
+    dataset = _dataset(data, output, asked.tune.licence)
+    layout = _layout(base, kind_of(dataset))
+    plain = replace(plain, data=replace(plain.data, layout=layout))
+    reader = _reader(base, replace(asked, data=plain.data))
+    recipe = _sized(plain, dataset, reader, settings)
+    if layout != "stream":
+        require_room(dataset, reader)
+    tell_unknown(dataset, reader, tell)
+    _tell_counts(dataset, data, tell)
     return recipe, dataset
 
 
 def _dataset(data: Path, output: Path, licence: str) -> Dataset:
-    for folder in (data, output):
-        if (folder / MANIFEST).is_file():
-            return Dataset.open(folder)
-    return prepare_own(data, output, licence)
+    """What a user gives as a data set: it may be one already."""
+    if not (data / MANIFEST).is_file():
+        return prepare_own(data, output, given_licence(licence) if licence else "")
+    if licence:
+        raise ConfigError(
+            "{folder} is a data set, which has its licence; leave tune.licence out", folder=data
+        )
+    return Dataset.open(data)
 
 
-def _plain(base: BundleFiles, data: str, layout: str) -> Recipe:
-    """A recipe without regard to how much there is to learn from."""
+def _plain(base: BundleFiles, data: str) -> Recipe:
+    """A recipe without regard to what there is to learn from."""
     family = str(base.config.get("family"))
     if family not in MODELS or base.tokenizer is None:
         raise BundleError(
@@ -81,7 +112,7 @@ def _plain(base: BundleFiles, data: str, layout: str) -> Recipe:
     return Recipe(
         name=f"{name}-{data}",
         summary=f"{name}, tuned on {data}",
-        data=DataConfig(source=data, layout=layout, window=_window(model)),
+        data=DataConfig(source=data),
         family=family,
         model=model,
         tune=TuneConfig(kind="full"),
@@ -89,92 +120,91 @@ def _plain(base: BundleFiles, data: str, layout: str) -> Recipe:
     )
 
 
-def _window(model: Any) -> int:
-    """Tokens predicted at once where texts are read as one stream."""
-    return int(min(256, getattr(model, "context", 256)))
-
-
-def _layout(base: BundleFiles, dataset: Dataset) -> str:
+def _layout(base: BundleFiles, kind: str) -> str:
     """How records become examples: the base's layout, where the data is of its kind."""
-    known = str(base.config.get("layout", "stream"))
-    first = next(dataset.records("train"))
-    pairs = "prompt" in first
-    if known in PAIR_LAYOUTS and pairs:
+    known, name = str(base.config.get("layout", "stream")), base.manifest["name"]
+    if known in CAUSAL and kind != POEMS:
+        return "completion" if kind == "pairs" else "stream"
+    if (known in PAIR_LAYOUTS and kind == "pairs") or (known == "verse" and kind == POEMS):
         return known
+    if known in PAIR_LAYOUTS:
+        raise ConfigError(
+            "{name} answers prompts and does not learn from texts alone; give jsonl with prompt "
+            "and completion",
+            name=name,
+        )
+    if known == "verse":
+        raise ConfigError(
+            "{name} learns from poems with titles; make a data set of them with wenfang prepare "
+            "--profile verse --text-field lines, and give its folder",
+            name=name,
+        )
     if known in CAUSAL:
-        return "completion" if pairs else "stream"
-    raise ConfigError(
-        "{name} was trained for the layout {layout}, which does not learn from {kind}; "
-        "give {other}",
-        name=base.manifest["name"],
+        raise ConfigError("{name} writes no poems; give jsonl, or texts", name=name)
+    raise BundleError(
+        "{name} was trained for the layout {layout}, which is not tuned by examples",
+        name=name,
         layout=known,
-        kind="prompt and completion" if pairs else "plain texts",
-        other="plain texts" if pairs else "prompt and completion",
     )
 
 
-def _sized(plain: Recipe, dataset: Dataset, settings: tuple[str, ...]) -> Recipe:
+def _reader(base: BundleFiles, asked: Recipe) -> Reader:
+    tokenizer = tokenizer_of(base)
+    assert tokenizer is not None
+    taken = asked.tune.length if asked.tune.kind == "prompt" else 0
+    return Reader(
+        name=str(base.manifest["name"]),
+        layout=asked.data.layout,
+        tokenizer=tokenizer,
+        context=max(1, int(getattr(asked.model, "context", 0)) - taken),
+    )
+
+
+def _sized(plain: Recipe, dataset: Dataset, reader: Reader, settings: tuple[str, ...]) -> Recipe:
     """Batch, rate and length as the kind of tuning and the number of examples ask for."""
     asked = config.override(plain, settings)
     kind = asked.tune.kind if asked.tune.kind != "none" else "full"
-    count = dataset.count("train")
+    window, count = asked.data.window, dataset.count("train")
+    if reader.layout == "stream":
+        sizes = stream_sizes(dataset, reader)
+        window = stream_window(sizes, reader.context)
+        count = max(1, (sizes["train"] - 1) // window - 1)
     batch = min(BATCH, count)
     per_epoch = max(1, count // batch)
-    steps = max(20, EPOCHS[kind] * per_epoch)
+    steps = max(STEPS_LEAST, min(EPOCHS[kind] * per_epoch, max(STEPS_MOST, per_epoch)))
+    least, most = CHECKPOINT_STEPS
     sized = replace(
         plain,
+        data=replace(plain.data, window=window),
         tune=replace(plain.tune, kind=kind),
         optim=replace(plain.optim, lr=RATES[kind], warmup_steps=min(20, steps // 10)),
         train=TrainConfig(
             steps=steps,
             batch_size=batch,
-            evaluate_every=per_epoch * max(1, math.ceil(EPOCHS[kind] / 8)),
-            checkpoint_every=max(per_epoch, 50),
+            evaluate_every=math.ceil(steps / 8),
+            checkpoint_every=min(max(per_epoch, least), most),
         ),
         threads=1,
     )
     recipe = config.override(sized, settings)
-    return replace(recipe, name=recipe.tune.name or recipe.name)
+    tuned = replace(recipe.tune, kind=kind)
+    return replace(recipe, name=recipe.tune.name or recipe.name, tune=tuned)
 
 
-def _require_fit(recipe: Recipe, dataset: Dataset, base: BundleFiles) -> None:
-    """raises DataError naming the first examples that the base cannot read as they are."""
-    if recipe.data.layout == "stream":
-        return
-    assert base.tokenizer is not None
-    tokenizer = Tokenizer.from_json(base.tokenizer)
-    context = int(getattr(recipe.model, "context", 0))
-    taken = recipe.tune.length if recipe.tune.kind == "prompt" else 0
-    long = []
-    for split in ("train", "valid"):
-        for record in dataset.records(split):
-            sizes = _lengths(recipe.data.layout, record, tokenizer)
-            if max(sizes[0] + taken, sizes[1]) > context - context % 4:
-                long.append(record)
-    if long:
-        raise DataError(
-            "{count} examples are longer than the context of {base} ({context} tokens), among "
-            "them: {first}; shorten them, nothing is cut",
-            count=len(long),
-            base=base.manifest["name"],
-            context=context,
-            first=" | ".join(record["completion"][:60] for record in long[:SHOWN]),
+def _tell_counts(dataset: Dataset, data: Path, tell: Tell) -> None:
+    """Tell how many examples there are, how many were left out, and whose licence is unknown."""
+    train, valid = dataset.count("train"), dataset.count("valid")
+    tell(t("{train} examples to learn from, {valid} to measure by", train=train, valid=valid))
+    for rule, count in dataset.counts.get("rejected", {}).items():
+        tell(t("{count} examples were left out: {rule}", count=count, rule=t(rule)))
+    if any(source.licence in (None, UNKNOWN_LICENCE) for source in dataset.source_manifests):
+        tell(
+            t(
+                "nobody said which licence {data} has, so that create --commercial refuses the bundle; "
+                "say it with --set tune.licence=SPDX",
+                data=data,
+            )
         )
-
-
-def _lengths(layout: str, record: dict[str, Any], tokenizer: Tokenizer) -> tuple[int, int]:
-    if layout == "completion":
-        _, prompt, body = COMPLETION.parts(record, tokenizer)
-        return len(prompt) + len(body), 0
-    try:
-        source, target = PAIR_LAYOUTS[layout].pair(record, tokenizer)
-    except (BriefError, DataError) as error:
-        raise DataError(
-            "the example {prompt} cannot be read: {reason}",
-            prompt=record["prompt"][:60],
-            reason=error,
-        ) from None
-    return len(source), len(target)
 
 
 def settings_of(tune: TuneConfig) -> LoraConfig | PromptConfig:

@@ -1,1 +1,1 @@
-"""How each kind of model is drawn from: `sampler(predict, prompt, rng, on_step)`."""
+"""How each kind of model is drawn from: `sampler(predict, prompt, rng, watch)`."""

@@ -22,7 +22,8 @@ from wenfang.models import CausalModel
 from wenfang.models.seq2seq import Seq2Seq
 
 LogitsStep = Callable[[Tensor, Tensor], Tensor]
-OnStep = Callable[[int], None]
+# Told a row and its tokens after each draw; True ends the row behind them.
+Watching = Callable[[int, Sequence[int]], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +156,7 @@ def sample(
     steps: Sequence[LogitsStep] = (),
     watermark: LogitsStep | None = None,
     stop: frozenset[int] = frozenset(),
-    on_step: OnStep = lambda count: None,
+    watch: Watching | None = None,
 ) -> list[Drawn]:
     """Draw one continuation a row.
 
@@ -164,12 +165,13 @@ def sample(
     steps    constraints, applied before temperature and truncation
     watermark  a step on what is left after them, made for these rows
     stop     tokens that end a sample
-    returns  B samples, each until its stop token or sampling.maximum_tokens
+    watch    told each row's tokens as they come; may end the row
+    returns  B samples, each until its end or sampling.maximum_tokens
     """
     rows = prompt.shape[0]
     drawn = torch.zeros(rows, 0, dtype=torch.int64)
     scores: list[list[float]] = [[] for _ in range(rows)]
-    ends = [-1] * rows
+    ends: list[int | None] = [None] * rows
     block = prompt
     chain = [*steps, *_shape(sampling), *([watermark] if watermark else [])]
     for count in range(sampling.maximum_tokens):
@@ -183,12 +185,14 @@ def sample(
         own = raw.log_softmax(-1).gather(1, token[:, None])[:, 0].tolist()
         drawn = torch.cat((drawn, token[:, None]), dim=1)
         for row, value in enumerate(token.tolist()):
-            if ends[row] < 0:
-                scores[row].append(own[row])
-                if value in stop:
-                    ends[row] = count
-        on_step(count + 1)
-        if min(ends) >= 0:
+            if ends[row] is not None:
+                continue
+            scores[row].append(own[row])
+            if value in stop:
+                ends[row] = count
+            elif watch and watch(row, drawn[row].tolist()):
+                ends[row] = count + 1
+        if None not in ends:
             break
         block = token[:, None]
     return [
@@ -197,10 +201,9 @@ def sample(
     ]
 
 
-def _finish(tokens: list[int], scores: list[float], end: int) -> Drawn:
-    stopped = end >= 0
-    kept = tokens[:end] if stopped else tokens
-    return Drawn(tokens=kept, log_probabilities=scores[: len(kept)], stopped=stopped)
+def _finish(tokens: list[int], scores: list[float], end: int | None) -> Drawn:
+    kept = tokens[:end]
+    return Drawn(tokens=kept, log_probabilities=scores[: len(kept)], stopped=end is not None)
 
 
 def _draw(logits: Tensor, uniform: Tensor) -> Tensor:

@@ -138,19 +138,19 @@ def _number(value: float | None) -> str:
 
 def _making(content: ReportContent) -> str:
     poem, facts = content.written.poem, content.model.facts
+    size = f"{facts.get('parameters', '–')} {t('parameters')}"
     rows = [
-        (t("model"), f"{content.model.name} · {facts.get('parameters', '–')} {t('parameters')}"),
+        (t("model"), f"{content.model.name} · {facts.get('endpoint', size)}"),
         (t("model id"), content.model.id),
         *([(t("seed"), str(content.brief.get("seed", "")))] if content.brief else []),
-        (
-            t("log-likelihood"),
-            t(
-                "{nats} nats a character given the title; the title explains {affinity} nats",
-                nats=f"{poem.likelihood_nats_per_character:.2f}",
-                affinity=f"{poem.affinity_nats:.1f}",
-            ),
-        ),
     ]
+    if poem.likelihood_nats_per_character is not None and poem.affinity_nats is not None:
+        likelihood = t(
+            "{nats} nats a character given the title; the title explains {affinity} nats",
+            nats=f"{poem.likelihood_nats_per_character:.2f}",
+            affinity=f"{poem.affinity_nats:.1f}",
+        )
+        rows.append((t("log-likelihood"), likelihood))
     return _table((escape(name), escape(value)) for name, value in rows)
 
 

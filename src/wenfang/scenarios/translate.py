@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from wenfang import config
-from wenfang.backends.choosing import OPENERS, spent_by
-from wenfang.backends.shelf import find_bundle
+from wenfang.backends.choosing import open_writer, spent_by
+from wenfang.backends.loading import load_named
+from wenfang.backends.shelf import find_local as find_local
 from wenfang.backends.translator import BundleInterpreter, Interpreter, WriterInterpreter
 from wenfang.device import environment
-from wenfang.errors import NotFoundError
 from wenfang.media.markdown import read_markdown, read_plain
-from wenfang.models.load import load
 from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.translate_brief import TranslateBrief
@@ -77,29 +76,12 @@ def translate(brief: TranslateBrief, studio: Studio) -> Piece:
 
 def _open(named: str, brief: TranslateBrief, studio: Studio) -> tuple[str, Interpreter, Manifest]:
     """The translator, its name, and its manifest in the store."""
-    kind, colon, _ = named.partition(":")
-    if colon and kind in OPENERS:
-        writer = OPENERS[kind](named)
-        made_from = studio.store.adopt(list(writer.made_from))
-        return writer.name, WriterInterpreter(writer, brief.seed), made_from[-1]
-    if colon and not find_local(named):
-        raise NotFoundError(
-            "there is no writer {name}; name a bundle, or one of these kinds: {kinds}",
-            name=named,
-            kinds=", ".join(f"{kind}:…" for kind in OPENERS) or "-",
-        )
-    loaded = load(find_bundle(named))
+    if writer := open_writer(named):
+        adopted = studio.store.adopt(writer.made_from)[-1]
+        return writer.name, WriterInterpreter(writer, brief.seed), adopted
+    loaded = load_named(named)
     adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
     return loaded.name, BundleInterpreter(loaded), adopted
-
-
-def find_local(name: str) -> bool:
-    """Whether a name with a colon in it is a folder of this machine after all."""
-    try:
-        find_bundle(name)
-    except NotFoundError:
-        return False
-    return True
 
 
 def _title(brief: TranslateBrief) -> str:

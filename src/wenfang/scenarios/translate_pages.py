@@ -162,8 +162,9 @@ def _glossary(content: TranslationReport) -> str:
 
 def _making(content: TranslationReport) -> str:
     facts = content.model.facts
+    size = f"{facts.get('parameters', '–')} {t('parameters')}"
     rows = [
-        (t("model"), f"{content.model.name} · {facts.get('parameters', '–')} {t('parameters')}"),
+        (t("model"), f"{content.model.name} · {facts.get('endpoint', size)}"),
         (t("model id"), content.model.id),
     ]
     return _table((escape(name), escape(value)) for name, value in rows)

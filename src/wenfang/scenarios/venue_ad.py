@@ -8,19 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from wenfang import config
-from wenfang.backends.choosing import OPENERS
+from wenfang.backends.choosing import open_writer, spent_by
 from wenfang.backends.copywriter import Copywriter
-from wenfang.backends.shelf import find_bundle
+from wenfang.backends.loading import load_named
 from wenfang.checks import Material
 from wenfang.checks.facts import Finding, read_facts
-from wenfang.compose.poster import Poster, PosterFact, PosterText, compose_poster
+from wenfang.compose.poster import Poster, PosterFact, PosterText, compose_poster, require_letters
 from wenfang.device import environment
 from wenfang.errors import BriefError, CheckError
 from wenfang.media.image import encode_png, web_size
-from wenfang.models.load import load
 from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
 from wenfang.scenarios.rights import require_commercial
-from wenfang.scenarios.translate import find_local
 from wenfang.scenarios.venue_brief import VenueAdBrief
 from wenfang.scenarios.venue_copy import (
     POST_CHARACTERS,
@@ -40,7 +38,7 @@ PRINT_DPI = 150.0
 LABELS = {
     "food": "Food",
     "priceRange": "Prices",
-    "customer rating": "Customer rating",
+    "customer rating": "Rating",
     "area": "Where",
     "near": "Near",
     "familyFriendly": "Families",
@@ -53,17 +51,10 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
     lineage = studio.store.lineage(bundle.id)
     if studio.commercial:
         require_commercial(lineage, made_with)
-    inputs: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
-    if not studio.private:
-        inputs = (*inputs, Link(role="brief", id=_keep_brief(brief, studio).id))
     facts = dict(brief.slots)
-    label = replace(studio.sealer.label, language="en")
-    lettered = replace(studio, sealer=replace(studio.sealer, label=label))
+    require_letters("".join(facts.values()))
     studio.on_event(Event(step="write", done=0, of=STEPS))
-    # The label's line is added to the post when it is published, and must fit, too.
-    room = POST_CHARACTERS - len(label.line) - 2
-    desk = Desk(drafting=drafting, judge=studio.judge, post_characters=room)
-    words = desk.write(facts, brief.drafts, brief.seed)
+    words = _words(facts, brief, drafting, studio)
     studio.on_event(Event(step="typeset", done=1, of=STEPS))
     shown = poster_text(facts, words.line)
     _require_poster(shown, facts, studio)
@@ -75,10 +66,13 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
         **request_facts(studio, brief),
         "facts": {name: counts(one) for name, one in found.items()},
         "environment": environment(),
+        **_spent(drafting),
     }
     studio.on_event(Event(step="seal", done=2, of=STEPS))
+    inputs = _inputs(brief, bundle, studio)
+    english = _in_english(studio)
     files = [
-        publish(lettered, name, payload, inputs, told) for name, payload in _payloads(words, poster)
+        publish(english, name, payload, inputs, told) for name, payload in _payloads(words, poster)
     ]
     content = VenueReport(
         brief=None if studio.private else config.to_dict(brief),
@@ -103,12 +97,10 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
 
 def _open(named: str, brief: VenueAdBrief, studio: Studio) -> tuple[str, Drafting, Manifest]:
     """Who writes, under which name, and its manifest in the store."""
-    kind, colon, _ = named.partition(":")
-    if colon and kind in OPENERS and not find_local(named):
-        writer = OPENERS[kind](named)
-        made_from = studio.store.adopt(list(writer.made_from))
-        return writer.name, WriterDrafting(writer, brief.tone), made_from[-1]
-    loaded = load(find_bundle(named))
+    if writer := open_writer(named):
+        adopted = studio.store.adopt(writer.made_from)[-1]
+        return writer.name, WriterDrafting(writer, brief.tone), adopted
+    loaded = load_named(named)
     if brief.tone:
         raise BriefError(
             "{name} is a bundle and has the tone it was trained on; leave out tone, or name a "
@@ -117,6 +109,34 @@ def _open(named: str, brief: VenueAdBrief, studio: Studio) -> tuple[str, Draftin
         )
     adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
     return loaded.name, BundleDrafting(Copywriter(loaded)), adopted
+
+
+def _words(
+    facts: Mapping[str, str], brief: VenueAdBrief, drafting: Drafting, studio: Studio
+) -> Words:
+    """All words; the label's line is added to the post when it is published, and must fit, too."""
+    room = POST_CHARACTERS - len(_in_english(studio).sealer.label.line) - 2
+    desk = Desk(drafting=drafting, judge=studio.judge, post_characters=room)
+    return desk.write(facts, brief.drafts, brief.seed)
+
+
+def _in_english(studio: Studio) -> Studio:
+    """The same studio; its labels are in the language of the copy."""
+    label = replace(studio.sealer.label, language="en")
+    return replace(studio, sealer=replace(studio.sealer, label=label))
+
+
+def _spent(drafting: Drafting) -> dict[str, Any]:
+    """What a writer that costs has cost."""
+    spent = spent_by(drafting.writer) if isinstance(drafting, WriterDrafting) else {}
+    return {"spent": spent} if spent else {}
+
+
+def _inputs(brief: VenueAdBrief, bundle: Manifest, studio: Studio) -> tuple[Link, ...]:
+    made_from = Link(role="bundle", id=bundle.id)
+    if studio.private:
+        return (made_from,)
+    return (made_from, Link(role="brief", id=_keep_brief(brief, studio).id))
 
 
 def poster_text(facts: Mapping[str, str], line: str) -> PosterText:
@@ -184,7 +204,8 @@ def _require_poster(shown: PosterText, facts: Mapping[str, str], studio: Studio)
 def _payloads(words: Words, poster: Poster) -> list[tuple[str, Payload]]:
     """Every file of the piece but the report, before its label."""
     picture = poster.picture()
-    markdown = f"# {words.headline}\n\n{words.body}\n\n## Social post\n\n{_plain(words.post)}\n"
+    headline, body, post = map(_plain, (words.headline, words.body, words.post))
+    markdown = f"# {headline}\n\n{body}\n\n## Social post\n\n{post}\n"
     return [
         ("poster.png", Payload(media_type="image/png", data=encode_png(picture, PRINT_DPI))),
         ("poster-web.png", Payload(media_type="image/png", data=encode_png(web_size(picture)))),

@@ -7,16 +7,16 @@ the headline and, where there is no room, the post may tell fewer, but none wron
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from wenfang.backends.copywriter import Copywriter, alike
+from wenfang.backends.venue_lexicon import is_kind_of_food
 from wenfang.backends.writer import Ask, Writer
 from wenfang.checks import Material, Report
-from wenfang.checks.facts import Finding, read_facts
 from wenfang.checks.judging import Judge
-from wenfang.data.venue import write_facts
+from wenfang.data.venue import REPEATED, article, write_facts
 from wenfang.errors import CheckError
 
 HEADLINE_CHARACTERS, POST_CHARACTERS = 60, 280
@@ -24,7 +24,13 @@ CHECKS = ("facts", "words", "personal")
 ROUNDS = 2  # how often a writer that follows instructions is asked
 # Left out of a post that is too long, the first first.
 DISPENSABLE = ("near", "customer rating", "priceRange", "familyFriendly", "food", "area")
-KINDS = {"restaurant": "restaurant", "pub": "pub", "coffee shop": "coffee shop"}
+PRICES = {"cheap": "Low prices", "moderate": "Moderate prices", "high": "High prices"}
+# What a line says where the venue has neither kind nor food nor place; the first that it has.
+TELLING: dict[str, Callable[[str], str]] = {
+    "familyFriendly": lambda value: "Family friendly" if value == "yes" else "",
+    "priceRange": lambda value: PRICES.get(value) or f"Prices: {value}",
+    "customer rating": lambda value: f"Customer rating: {value}",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +131,7 @@ class Desk:
         body = passed[0].text
         post, tags = self._post(facts, passed, seed)
         line, told = headline(facts)
-        full = f"{facts['name']}: {line}"
+        full = f"{facts['name']}: {line}" if line != facts["name"] else line
         title = full if len(full) <= HEADLINE_CHARACTERS else line
         subset = {slot: value for slot, value in facts.items() if slot in told}
         named = {"name": facts["name"], **subset} if title == full else subset
@@ -164,18 +170,28 @@ class Desk:
                 return with_tags(one.text, facts, self.post_characters)
         fewer = dict(facts)
         for slot in DISPENSABLE:
-            if slot not in fewer or len(fewer) <= 2:
-                continue
-            del fewer[slot]
-            for text, _ in self.drafting.drafts(fewer, 1, seed):
-                report = self.judge.ask(Material(text=text, facts=fewer), CHECKS)
-                if report.verdict and len(text) <= self.post_characters:
-                    return with_tags(text, fewer, self.post_characters)
+            if slot in fewer and len(fewer) > 2:
+                del fewer[slot]
+                if short := self._short(fewer, seed):
+                    return with_tags(short[0], fewer, self.post_characters)
         raise CheckError(
             "no post for {name} fits {most} characters; shorten the name or give fewer facts",
             name=facts["name"],
             most=self.post_characters,
         )
+
+    def _short(self, facts: Mapping[str, str], seed: int) -> list[str]:
+        """Drafts for some of the facts that fit a post and pass every check."""
+        try:
+            drafts = self.drafting.drafts(facts, 1, seed)
+        except CheckError:  # none tells them all; the next has fewer to tell
+            return []
+        return [
+            text
+            for text, _ in drafts
+            if len(text) <= self.post_characters
+            and self.judge.ask(Material(text=text, facts=facts), CHECKS).verdict
+        ]
 
     def _require(self, text: str, told: Mapping[str, str]) -> None:
         report = self.judge.ask(Material(text=text, facts=told), CHECKS)
@@ -190,67 +206,71 @@ class Desk:
 def headline(facts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """One line set from the facts that identify a venue, and the slots it tells.
 
-    The richest of a few forms that has at most HEADLINE_CHARACTERS.
+    The richest of a few forms that has at most HEADLINE_CHARACTERS; what the poster's name and a
+    fact beside it say, where there is nothing else.
     """
     forms = (("food", "area", "near"), ("food", "area"), ("food", "near"), ("area", "near"),
              ("area",), ("food",), ("near",), ())  # fmt: skip
     lines = [_line(facts, [slot for slot in form if slot in facts]) for form in forms]
+    lines += [(TELLING[slot](facts[slot]), (slot,)) for slot in TELLING if slot in facts]
     fitting = [one for one in lines if one[0] and len(one[0]) <= HEADLINE_CHARACTERS]
     return fitting[0] if fitting else (facts["name"][:HEADLINE_CHARACTERS], ("name",))
 
 
 def _line(facts: Mapping[str, str], slots: list[str]) -> tuple[str, tuple[str, ...]]:
-    kind = KINDS.get(facts.get("eatType", ""), "")
+    kind = facts.get("eatType", "")
     food = facts["food"] if "food" in slots else ""
-    what = " ".join(part for part in (_inner(food), kind or ("food" if food else "")) if part)
-    if what.endswith("food food"):
-        what = what.removesuffix(" food")
-    if "area" in slots and facts["area"] == "riverside" and what:
-        what = f"riverside {what}"
+    what = _what(food, kind)
     where = []
-    if "area" in slots and not (facts["area"] == "riverside" and what):
-        where.append(f"in the {facts['area']}" + (" area" if facts["area"] == "riverside" else ""))
+    if "area" in slots:
+        if facts["area"] == "riverside" and what:
+            what = f"riverside {what}"
+        else:
+            where.append(f"in {_place(facts['area'])}")
     if "near" in slots:
         where.append(f"near {facts['near']}")
-    text = " ".join([*([_with_article(what, kind)] if what else []), ", ".join(where)]).strip()
+    begin = f"{article(what)} {what}" if kind else what
+    text = " ".join(part for part in (begin, ", ".join(where)) if part)
     told = (*(["eatType"] if kind else []), *slots)
     return text[:1].upper() + text[1:], told
 
 
-def _inner(food: str) -> str:
-    return food.lower() if food == "Fast food" else food
+def _what(food: str, kind: str) -> str:
+    """Italian pub, pub, Italian food."""
+    inner = food.lower() if food == "Fast food" else food
+    if kind or not food:
+        return f"{inner} {kind}".strip()
+    bare = inner.lower().endswith(REPEATED) or not is_kind_of_food(inner)
+    return inner if bare else f"{inner} food"
 
 
-def _with_article(what: str, kind: str) -> str:
-    if not kind:
-        return what
-    return f"{'an' if what[:1].lower() in 'aeio' else 'a'} {what}"
+def _place(area: str) -> str:
+    """An area with its article: a proper name has none."""
+    if area == "riverside":
+        return "the riverside area"
+    bare = area[:1].isupper() or not area[:1].isalpha() or area.lower().startswith("the ")
+    return area if bare else f"the {area}"
 
 
 def with_tags(text: str, facts: Mapping[str, str], most: int) -> tuple[str, Mapping[str, str]]:
     """A post with as many hashtags behind it as fit, and which fact each is made of."""
     tags: dict[str, str] = {}
     for slot, words in _tag_words(facts):
-        tag = "#" + "".join(word[:1].upper() + word[1:] for word in re.findall(r"\w+", words))
+        parts = re.findall(r"\w+", re.sub(r"['’]", "", words))
+        tag = "#" + "".join(part[:1].upper() + part[1:] for part in parts)
         longer = " ".join((text, *tags, tag))
-        if len(tag) > 1 and tag not in tags and len(longer) <= most:
+        # A hashtag of figures alone is none anywhere.
+        if not tag[1:].isnumeric() and len(tag) > 1 and tag not in tags and len(longer) <= most:
             tags[tag] = slot
     return " ".join((text, *tags)), tags
 
 
 def _tag_words(facts: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Slots and the words of their hashtags; degrees and figures make none."""
+    """Slots and the words of their hashtags; degrees, figures and what is not make none."""
     words = [("name", facts["name"]), ("eatType", facts.get("eatType", ""))]
     if "food" in facts:
-        food = facts["food"]
-        words.append(("food", food if food.lower().endswith("food") else f"{food} food"))
+        words.append(("food", _what(facts["food"], "")))
     words.append(("area", facts.get("area", "")))
-    if "familyFriendly" in facts:
-        yes = facts["familyFriendly"] == "yes"
-        words.append(("familyFriendly", "family friendly" if yes else "not family friendly"))
+    if facts.get("familyFriendly") == "yes":
+        words.append(("familyFriendly", "family friendly"))
     return [(slot, said) for slot, said in words if said]
-
-
-def outcomes(text: str, facts: Mapping[str, str]) -> list[Finding]:
-    """What became of every fact in a text, by the check's own reading."""
-    return read_facts(text, facts)

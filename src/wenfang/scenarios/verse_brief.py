@@ -11,6 +11,7 @@ from wenfang.samplers.verse import VerseSampling
 
 SUBJECT_CHARACTERS = 20
 SIGNATURE_CHARACTERS = 12
+WRITER = "verse"  # the bundle that writes unless another is named
 FORMS = {"五言絕句": 5, "七言絕句": 7}
 
 
@@ -73,6 +74,10 @@ class VerseCardBrief:
     date: str = field(default="", metadata={"doc": "date line of the card, as it shall stand"})
     seal: str = field(default="文房", metadata={"doc": "up to four characters of the red seal"})
     seed: int = field(default=0, metadata={"doc": "the same seed gives the same piece"})
+    writer: str = field(
+        default=WRITER,
+        metadata={"doc": "who writes: a bundle, hub:FOLDER or openai:URL#model", "later": True},
+    )
     constraints: VerseConstraints = VerseConstraints()
     sampling: VerseSampling = VerseSampling()
 

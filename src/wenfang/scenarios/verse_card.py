@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from wenfang import config
+from wenfang.backends.choosing import open_writer
+from wenfang.backends.loading import load_named
 from wenfang.backends.poet import Poet
 from wenfang.backends.shelf import find_bundle
 from wenfang.compose.typeset import CardStyle, CardText, typeset_card
@@ -14,41 +16,40 @@ from wenfang.device import environment
 from wenfang.knowledge import script
 from wenfang.media.fonts import covers, installed
 from wenfang.media.image import encode_png, web_size
-from wenfang.models.load import Loaded, load
 from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
 from wenfang.scenarios.quatrain import repeated, write
 from wenfang.scenarios.report import ReportContent, render_report
 from wenfang.scenarios.rights import require_commercial
-from wenfang.scenarios.verse_brief import VerseCardBrief
+from wenfang.scenarios.verse_brief import WRITER, VerseCardBrief
+from wenfang.scenarios.verse_drafting import BundleDrafting, Drafting, WriterDrafting
 from wenfang.seal import Payload, SealedFile
 from wenfang.store import Link, Manifest
 
-MODEL = "verse"
 PRINT_DPI = 150.0
 
 
 def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     """Write, check, typeset and seal; raises CheckError if no draw within the budget passes."""
-    loaded = load(find_bundle(studio.model or MODEL))
-    bundle = adopt(studio, loaded)
+    made_with, drafting, bundle = _open(studio.model or brief.writer, brief, studio)
     lineage = studio.store.lineage(bundle.id)
     if studio.commercial:
-        require_commercial(lineage, loaded.name)
+        require_commercial(lineage, made_with)
     made_from: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
     if not studio.private:
         made_from = (*made_from, Link(role="brief", id=_keep_brief(brief, studio).id))
     studio.on_event(Event(step="write", done=0, of=4))
-    written, poem = write(brief, studio, Poet(loaded, reference=studio.reference), made_from)
+    written, poem = write(brief, studio, drafting, made_from)
     title = _in_script(brief, brief.subject)
     lines = tuple(_in_script(brief, line) for line in written.poem.lines)
     # A private poem's manifest would name the request, and its id would commit to it.
     inputs = made_from if studio.private else (*made_from, Link(role="poem", id=poem.id))
     facts: dict[str, Any] = {
-        "made_with": loaded.name,
+        "made_with": made_with,
         **request_facts(studio, brief),
         "checks": written.report.to_dict(),
         "sameness": config.to_dict(repeated(poem, written.poem.lines, studio)),
         "environment": environment(),
+        **drafting.facts(),
     }
     files: list[SealedFile] = []
     label = replace(studio.sealer.label, language=brief.style.label)
@@ -80,9 +81,15 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     )
 
 
-def adopt(studio: Studio, loaded: Loaded) -> Manifest:
-    """Put a bundle's manifest, and those of all that it was made from, into the store."""
-    return studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
+def _open(named: str, brief: VerseCardBrief, studio: Studio) -> tuple[str, Drafting, Manifest]:
+    """Who writes, under which name, and its manifest in the store."""
+    if writer := open_writer(named):
+        adopted = studio.store.adopt(writer.made_from)[-1]
+        return writer.name, WriterDrafting(writer, brief, find_bundle(WRITER)), adopted
+    loaded = load_named(named)
+    adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
+    poet = Poet(loaded, reference=studio.reference)
+    return loaded.name, BundleDrafting(poet, brief), adopted
 
 
 def _keep_brief(brief: VerseCardBrief, studio: Studio) -> Manifest:

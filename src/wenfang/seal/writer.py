@@ -41,6 +41,7 @@ from wenfang.seal.layers import Verdict
 from wenfang.seal.payload import Payload, Provenance
 from wenfang.seal.reader import ENOUGH, verify
 from wenfang.store.manifest import Manifest
+from wenfang.store.place import offline
 
 WORKPLACE = f"{TEMPORARY_PREFIX}seal-"
 TOO_SHORT = keyed("the text is too short for a watermark")
@@ -207,7 +208,7 @@ def _behind(payload: Payload, data: bytes) -> tuple[Span, ...] | None:
 
 def _timestamp_url(settings: LabelSettings) -> str | None:
     """The authority to ask; SealError where the user forbade the network."""
-    if settings.timestamp_url and os.environ.get("WENFANG_OFFLINE") == "1":
+    if settings.timestamp_url and offline():
         raise SealError(
             "timestamp_url {url} needs the network, and WENFANG_OFFLINE=1 forbids it; "
             "take it out of label.json or unset WENFANG_OFFLINE",

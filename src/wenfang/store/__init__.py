@@ -10,7 +10,7 @@ from wenfang.store.manifest import (
     to_record,
     write_manifest,
 )
-from wenfang.store.place import home
+from wenfang.store.place import home, offline
 from wenfang.store.store import Store
 from wenfang.store.upkeep import KEPT_KINDS, Collected, Damage, KindUsage, Usage
 
@@ -28,6 +28,7 @@ __all__ = [
     "Usage",
     "from_record",
     "home",
+    "offline",
     "read_manifest",
     "render_lineage",
     "to_record",

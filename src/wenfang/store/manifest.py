@@ -104,7 +104,10 @@ def from_record(
     if not isinstance(record, Mapping):
         raise error("{where} is not a manifest: it must be a JSON object", where=where)
     fields = {name: value for name, value in record.items() if name != "id"}
-    manifest = from_dict(Manifest, fields, where=where, error=error)
+    try:
+        manifest = from_dict(Manifest, fields, where=where, error=error)
+    except StoreError as fault:  # of an id that is none
+        raise error("{where}: {reason}", where=where, reason=fault) from None
     if record.get("id", manifest.id) != manifest.id:
         raise error(
             "{where}: the content of the manifest does not fit its id {id}; it was changed",

@@ -1,4 +1,4 @@
-"""Where Wenfang keeps its state. Asking creates nothing."""
+"""Where Wenfang keeps its state, and whether it may leave the machine. Asking creates nothing."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def home() -> Path:
     if chosen:
         return Path(chosen).expanduser().absolute()
     return Path(platformdirs.user_data_dir("wenfang", appauthor=False))
+
+
+def offline() -> bool:
+    """Whether WENFANG_OFFLINE forbids the network: any value but 0 does."""
+    return os.environ.get("WENFANG_OFFLINE", "").strip() not in ("", "0")

@@ -11,10 +11,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
 
 from wenfang import config
 from wenfang.errors import ConfigError
@@ -23,6 +25,8 @@ PREFIX = "openai:"
 KEY_VARIABLE = "WENFANG_OPENAI_KEY"
 SETTINGS_FILE = "endpoints.json"
 SETTINGS_BYTES_MAX = 2**20
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+Field = Literal["temperature", "seed", "stop", "stream_options"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,9 @@ class EndpointSettings:
     connect_s, read_s, total_s  longest wait for a connection, between two pieces, for one answer
     attempts        how often one answer is asked for
     plain_http      allow http to another machine: prompt and key can be read on the way
+    key_variable    the environment variable that holds the key
+    tokens_field    how the endpoint calls the limit of an answer's tokens
+    left_out        fields of a request that the endpoint refuses
     licence         SPDX expression of what the model writes
     """
 
@@ -48,6 +55,9 @@ class EndpointSettings:
     total_s: float = 300.0
     attempts: int = 4
     plain_http: bool = False
+    key_variable: str = KEY_VARIABLE
+    tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    left_out: tuple[Field, ...] = ()
     licence: str = "NOASSERTION"
 
     def __post_init__(self) -> None:
@@ -70,6 +80,12 @@ class EndpointSettings:
             raise ConfigError(
                 "endpoint.spend_cap needs prices to count by; set input_price and output_price"
             )
+        if not VARIABLE.fullmatch(self.key_variable):
+            raise ConfigError(
+                "endpoint.key_variable is no name of an environment variable; put the key into "
+                "the environment, never into {file}",
+                file=SETTINGS_FILE,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +105,11 @@ class Endpoint:
         """As it is chosen."""
         return f"{PREFIX}{self.url}#{self.model}"
 
+    @property
+    def of_this_machine(self) -> bool:
+        """Whether it listens on this machine, where no proxy leads to."""
+        return is_loopback(urlsplit(self.url).hostname or "")
+
 
 def parse_endpoint(name: str, home: Path) -> tuple[Endpoint, EndpointSettings]:
     """`openai:URL#model` and what endpoints.json of the home says of it.
@@ -96,13 +117,9 @@ def parse_endpoint(name: str, home: Path) -> tuple[Endpoint, EndpointSettings]:
     raises ConfigError for a name without a URL or model, a URL with a password in it, or plain
     http to another machine
     """
-    url, mark, model = name.removeprefix(PREFIX).partition("#")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not mark or not model.strip():
-        raise ConfigError(
-            "{name} names no endpoint; write openai:https://HOST/v1#MODEL", name=PREFIX + url
-        )
-    if parts.username or parts.password or parts.query:
+    url, _, model = name.removeprefix(PREFIX).partition("#")
+    parts = _split(url, model.strip())
+    if parts.username or parts.password or parts.query or "@" in parts.netloc:
         raise ConfigError(
             "the URL of {host} holds a password or a query; put the key into {variable}",
             host=parts.hostname,
@@ -110,7 +127,7 @@ def parse_endpoint(name: str, home: Path) -> tuple[Endpoint, EndpointSettings]:
         )
     endpoint = Endpoint(url=url.rstrip("/"), model=model.strip())
     settings = _settings(endpoint, home / SETTINGS_FILE)
-    if parts.scheme == "http" and not settings.plain_http and not _loopback(parts.hostname):
+    if parts.scheme == "http" and not settings.plain_http and not endpoint.of_this_machine:
         raise ConfigError(
             "{url} is plain http to another machine; use https, or allow it with plain_http in "
             "{file}",
@@ -120,17 +137,27 @@ def parse_endpoint(name: str, home: Path) -> tuple[Endpoint, EndpointSettings]:
     return endpoint, settings
 
 
+def _split(url: str, model: str) -> SplitResult:
+    """The parts of a URL; ConfigError where it is none, or the model has no name."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an address in brackets, a port that is no number
+        whole = False
+    if not whole or not model or not (url + model).isprintable() or " " in url:
+        shown = re.sub("[^ -~]", "?", url).partition("?")[0].rpartition("@")[2]
+        raise ConfigError(
+            "{name} names no endpoint; write openai:https://HOST/v1#MODEL", name=PREFIX + shown
+        )
+    return parts
+
+
 def _settings(endpoint: Endpoint, path: Path) -> EndpointSettings:
     """What the file says: what stands for the model goes before what stands for the URL."""
     if not path.is_file():
         return EndpointSettings()
-    try:
-        content = json.loads(path.read_text("utf-8")[:SETTINGS_BYTES_MAX])
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        content = None
-    if not isinstance(content, Mapping):
-        raise ConfigError("{path} is not a JSON object; correct it", path=path)
     found: dict[str, object] = {}
+    content = _read(path)
     for key in (endpoint.url, f"{endpoint.url}#{endpoint.model}"):
         part = content.get(key, content.get(key.replace(endpoint.url, endpoint.url + "/"), {}))
         if not isinstance(part, Mapping):
@@ -140,21 +167,33 @@ def _settings(endpoint: Endpoint, path: Path) -> EndpointSettings:
     return settings
 
 
-def _loopback(host: str) -> bool:
+def _read(path: Path) -> Mapping[str, object]:
+    with path.open("rb") as stream:
+        payload = stream.read(SETTINGS_BYTES_MAX + 1)
+    try:
+        content = json.loads(payload) if len(payload) <= SETTINGS_BYTES_MAX else None
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, Mapping):
+        raise ConfigError("{path} is not a JSON object; correct it", path=path)
+    return content
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address and not by what a name server says."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def key_of_environment() -> str:
+def key_of_environment(variable: str = KEY_VARIABLE) -> str:
     """The key, or nothing for an endpoint that wants none.
 
     raises ConfigError where it cannot be put into a header
     """
-    key = os.environ.get(KEY_VARIABLE, "").strip()
+    key = os.environ.get(variable, "").strip()
     if not key.isascii() or not key.isprintable():
-        raise ConfigError(
-            "{variable} holds characters that no key has; set it again", variable=KEY_VARIABLE
-        )
+        raise ConfigError("{variable} holds characters that no key has; set it again",
+                          variable=variable)  # fmt: skip
     return key

@@ -14,8 +14,9 @@ BYTES_A_TOKEN = 2
 
 @dataclass
 class Ledger:
-    """Tokens and money of one program run at one endpoint.
+    """Tokens and money spent at one endpoint.
 
+    answers    every one that began, those that broke off among them
     estimated  answers whose usage the endpoint did not tell
     """
 

@@ -26,12 +26,14 @@ class Answer:
     finish  as the endpoint says: "stop", "length", …; empty while it goes on
     nats    log-probabilities of its tokens, where they are told
     usage   (input, output) tokens, where told
+    declined  whether the model says that it will not answer
     """
 
     pieces: list[str] = field(default_factory=list)
     finish: str = ""
     nats: list[float] = field(default_factory=list)
     usage: tuple[int, int] | None = None
+    declined: bool = False
 
     @property
     def text(self) -> str:
@@ -101,6 +103,7 @@ def take(answer: Answer, event: dict[str, Any], host: str) -> str:
     first = choices[0]
     told = first.get("delta") or first.get("message") or {}
     piece = told.get("content") if isinstance(told, dict) else told
+    answer.declined |= isinstance(told, dict) and bool(told.get("refusal"))
     if not isinstance(piece, str | None):
         raise broken(host, t("content that is no text"))
     if piece:
