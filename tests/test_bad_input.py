@@ -390,12 +390,14 @@ def test_an_interrupted_create_says_how_to_go_on(brief: Write) -> None:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # Where the tests themselves run in the background, Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert program.stderr is not None
     assert "0/4" in program.stderr.readline()  # it has begun to write
     program.send_signal(signal.SIGINT)
     _, said = program.communicate(timeout=60)
-    assert program.returncode == 130
+    assert program.returncode == 130, said
     assert said.splitlines()[-1].startswith("wenfang: stopped")
     assert "goes on" in said
     assert "Traceback" not in said
@@ -442,7 +444,7 @@ def test_an_interrupted_training_goes_on_and_a_second_process_is_refused(
     _, said = program.communicate(timeout=60)
     assert second.code == 19
     assert "run" in second.error
-    assert program.returncode == 130
+    assert program.returncode == 130, said
     assert "--resume" in said
     assert "Traceback" not in said
     # The refused process has not touched the run, nor has one of another recipe.

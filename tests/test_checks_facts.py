@@ -157,3 +157,15 @@ def test_it_shares_no_code_with_what_writes_or_constrains() -> None:
 def test_long_texts_are_read_in_bounds() -> None:
     for text in ("high " * 20000, "5 out of " * 10000, "not family " * 5000, "a" * 100_000):
         read_facts(text, FACTS)
+
+
+def test_a_value_in_words_of_another_fact_is_only_that_value() -> None:
+    for slot, value, text in (
+        ("food", "tapas", "Aromi serves tapas."),
+        ("food", "Modern British", "Aromi is a Modern British restaurant."),
+        ("area", "the River Quarter", "Aromi is in the River Quarter."),
+        ("area", "Pub Row", "Aromi is in Pub Row."),
+    ):
+        assert outcomes(text, {"name": "Aromi", slot: value}) == {}, text
+    assert outcomes("It serves tapas and sushi.", {"food": "tapas"}) == {"food": "wrong"}
+    assert outcomes("It is in Soho by the river.", {"area": "Soho"}) == {"area": "wrong"}

@@ -284,6 +284,32 @@ def test_a_file_without_text_is_refused(
     assert message in told.error
 
 
+def test_what_was_read_in_pieces_is_told_beside_the_answer(call: Call, bundle: Bundle) -> None:
+    Path("lines.txt").write_text("Tom\n" + "Tom likes tea. " * 30, "utf-8")
+    told = call("embed", "lines.txt", "--model", str(bundle), "-o", "vectors.npy")
+    assert told.code == 0
+    assert "1 of 2 texts are longer than the 32 tokens" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("lines.txt", "-o", "vectors.txt"), 64, "saved as .npy, not as vectors.txt"),
+        (("lines.txt", "--nearest", " "), 64, "the query is empty"),
+        ((".", "--json"), 13, "cannot be read (Is a directory)"),
+        (("missing.txt", "--json"), 13, "missing.txt cannot be read (No such file"),
+    ],
+)
+def test_what_cannot_be_embedded_is_told_before_anything_is_written(
+    call: Call, bundle: Bundle, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    Path("lines.txt").write_text("Tom\n", "utf-8")
+    told = call("embed", *arguments, "--model", str(bundle))
+    assert told.code == code
+    assert message in told.error
+    assert sorted(path.name for path in Path().iterdir()) == ["lines.txt"]
+
+
 def test_a_command_that_asks_for_nothing_is_refused(call: Call) -> None:
     assert "--nearest" in call("embed", "lines.txt").error
     told = call("embed", "missing.txt", "--json")

@@ -312,3 +312,17 @@ def test_a_model_that_cannot_write_verse_makes_no_card_and_says_why(
     assert "none of 2 quatrains" in done.error
     assert "there is no quatrain: after" in done.error
     assert not Path("out").exists()
+
+
+def test_any_of_a_folders_end_tokens_ends_an_answer(tmp_path: Path, home: Path) -> None:
+    foreign.save("llama", tmp_path / "talker")
+    path = tmp_path / "talker/generation_config.json"
+    path.write_text('{"eos_token_id": [2, 9]}')
+    ask = Ask(prompt="the moon", temperature=0.0, maximum_tokens=24)
+    (whole,) = opened(tmp_path / "talker").write(ask)
+    assert opened(tmp_path / "talker").ends == {2, 9}
+    path.write_text(json.dumps({"eos_token_id": list(range(foreign.VOCABULARY))}))
+    (ended,) = opened(tmp_path / "talker").write(ask)
+    assert (whole.finish, ended.finish, ended.text) == ("length", "stop", "")
+    path.write_text('{"eos_token_id": "x"}')
+    assert opened(tmp_path / "talker").ends == frozenset()

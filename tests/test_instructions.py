@@ -39,6 +39,18 @@ def test_a_tenth_is_for_validation_and_no_prompt_is_in_both_parts(tmp_path: Path
     assert prompts(again, "valid") == prompts(made, "valid")
 
 
+def test_the_same_files_and_licence_are_not_prepared_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "my.jsonl", pairs(8))
+    first = prepare_own(path, tmp_path / "set", "MIT")
+    kept = (tmp_path / "set" / "manifest.json").stat().st_ino
+    assert prepare_own(path, tmp_path / "set", "MIT").manifest == first.manifest
+    assert (tmp_path / "set" / "manifest.json").stat().st_ino == kept
+    assert prepare_own(path, tmp_path / "set", "ISC").manifest.licence == "ISC"
+    write(path, pairs(9))
+    again = prepare_own(path, tmp_path / "set", "ISC")
+    assert again.count("train") + again.count("valid") == 9
+
+
 def test_talks_and_compressed_files_are_understood(tmp_path: Path) -> None:
     talk = {
         "messages": [
@@ -68,10 +80,13 @@ def test_a_folder_of_texts_is_plain_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([*pairs(2), {"prompt": "x"}], "my.jsonl:3: completion must be a text"),
+        ([*pairs(2), {"prompt": "x"}], "my.jsonl:3: there is no field completion but prompt"),
+        ([{"input": "x", "output": "y"}], "my.jsonl:1: there is no field prompt but input, output"),
+        ([{}], "my.jsonl:1: there is no field prompt but -"),
+        ([*pairs(2), {"prompt": "x", "completion": ""}], "my.jsonl:3: completion must be a text"),
         ([*pairs(2), {"prompt": " ", "completion": "y"}], "my.jsonl:3: prompt must be a text"),
         ([{"prompt": 3, "completion": "y"}], "my.jsonl:1: prompt must be a text"),
-        ([["p", "c"]], "my.jsonl:1: expected a JSON object"),
+        ([["p", "c"]], r"my.jsonl:1: not a JSON object \(list\); mend the line$"),
         ([{"messages": []}], "my.jsonl:1: messages must hold"),
         ([{"messages": [{"role": "user", "content": "x"}]}], "my.jsonl:1: messages must hold"),
         ([{"messages": [{"role": "x", "content": "x"}] * 2}], "my.jsonl:1: messages must hold"),
@@ -92,7 +107,7 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, rows: list[Any], me
     ("name", "content", "message"),
     [
         ("my.jsonl", b"\n", "my.jsonl is empty"),
-        ("my.jsonl", b"{not json\n", "my.jsonl:1: not a JSON value"),
+        ("my.jsonl", b"{not json\n", "my.jsonl:1: not a JSON object .*; mend the line$"),
         ("my.jsonl", b'{"prompt": "\xff"}\n', "my.jsonl"),
         ("my.jsonl.gz", b"no gzip", "my.jsonl.gz"),
         ("my.csv", b"prompt,completion\na,b\n", "give jsonl"),

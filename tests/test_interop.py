@@ -67,6 +67,12 @@ def test_a_bundle_that_goes_out_and_comes_in_is_the_same(
     assert before.layout == after.layout
 
 
+def test_a_folder_that_was_not_imported_says_what_to_do(tmp_path: Path) -> None:
+    folder = exported(tmp_path)
+    with pytest.raises(BundleError, match=r"is a Hugging Face folder; .* wenfang import"):
+        read_bundle(folder)
+
+
 def test_rights_and_lineage_travel_out_and_in(tmp_path: Path) -> None:
     folder = exported(tmp_path, licence="CC-BY-NC-4.0")
     assert (folder / "NOTICE").read_bytes() == (tmp_path / "bundle/NOTICE").read_bytes()

@@ -197,7 +197,9 @@ def test_rows_without_a_token_are_named_and_a_vocabulary_needs_an_end() -> None:
 def test_what_llama_cpp_cannot_run_is_refused(tmp_path: Path) -> None:
     for name in ("bert", "t5"):
         write_bundle(tmp_path / name, name)
-        with pytest.raises(BundleError, match=r"the families gpt, gpt2, not (bert|seq2seq).*--to hf"):
+        with pytest.raises(
+            BundleError, match=r"the families gpt, gpt2, not (bert|seq2seq).*--to hf"
+        ):
             export_model(str(tmp_path / name), "gguf", tmp_path / "a.gguf")
     with pytest.raises(BundleError, match=r"llama.cpp cannot cut texts"):
         export_model("verse", "gguf", tmp_path / "a.gguf")  # characters

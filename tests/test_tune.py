@@ -70,6 +70,9 @@ def test_an_adapter_is_small_names_its_base_and_runs(
     assert manifest["licence"] == "CC-BY-SA-4.0 AND NOASSERTION"
     assert "E2E NLG dataset" in (folder / "NOTICE").read_text()
     card = (folder / "README.md").read_text()
+    assert "licence: CC-BY-SA-4.0 AND NOASSERTION" in card
+    assert "`copywriter` (CC-BY-SA-4.0)" in card
+    assert "An adapter of" in card
     assert "from `copywriter`" in card
     assert "gain_bits_per_byte" in card
     known = {record["id"] for record in load_folder(folder).ancestors}
@@ -137,7 +140,7 @@ def test_what_cannot_be_tuned_is_told(few: Path, tmp_path: Path) -> None:
         tune(few, tmp_path / "c", "tune.kind=lora", 'tune.targets=["*.nothing"]')
     with pytest.raises(BundleError, match="not tuned by examples"):
         tune(few, tmp_path / "d", base=find_bundle("picture-encoder"))
-    with pytest.raises(ConfigError, match="the layout verse, which does not learn from"):
+    with pytest.raises(ConfigError, match="verse learns from poems with titles"):
         tune(few, tmp_path / "e", base=find_bundle("verse"))
     few.write_text('{"prompt": "a pub", "completion": "x"}\n{"prompt": "b", "completion": "y"}')
     with pytest.raises(DataError, match=r"the example .* cannot be read: .*not a list of facts"):
@@ -153,6 +156,9 @@ def test_the_command_line_tunes(few: Path, call: Call, home: Path) -> None:
     done = call("train", "tune", "--data", str(few), "--from", "copywriter", *settings, "--json")
     assert done.code == 0, done.err
     assert done.json["bundle"] == str(home / "runs" / "copywriter-few" / "bundle")
+    before, after = (done.json[f"bits_per_byte{end}"] for end in ("_of_base", ""))
+    assert done.json["gain_bits_per_byte"] == pytest.approx(before - after)
+    assert done.json["told"][0] == "21 examples to learn from, 3 to measure by"
     refused = call("train", "tune", "--data", str(few))
     assert refused.code == ConfigError.exit_code
     assert "--from" in refused.error

@@ -70,16 +70,16 @@ def embed(
     words  instead, for each text its words, where they stand and their vectors
     A text that is longer than the model reads at once is read in pieces, which a warning tells.
     """
-    from wenfang.engine.embedding import load_embedder, tell_windows
+    from wenfang.engine.embedding import load_embedder, warn_of_windows
 
     encoder = load_embedder(model)
     context = encoder.model.config.context
     if words:
         read = encoder.words(texts)
-        tell_windows([one.windows for one in read], context)
+        warn_of_windows([one.windows for one in read], context)
         return read
     found = encoder.embed(texts)
-    tell_windows(found.windows.tolist(), context)
+    warn_of_windows(found.windows.tolist(), context)
     return found.vectors
 
 

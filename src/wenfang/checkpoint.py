@@ -69,6 +69,7 @@ def read_bundle(folder: Path) -> BundleFiles:
     if not folder.is_dir():
         raise BundleError("{folder} is not a bundle's folder; name one", folder=folder)
     _refuse_pickles(folder)
+    _refuse_foreign(folder)
     manifest = _read_json(folder / MANIFEST)
     facts = manifest.get("facts")
     files = facts.get("files") if isinstance(facts, dict) else None
@@ -82,6 +83,17 @@ def read_bundle(folder: Path) -> BundleFiles:
         manifest=manifest,
         tokenizer=_read_text(folder / TOKENIZER) if TOKENIZER in files else None,
     )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """BundleError for a folder of transformers, which has a config.json of its own."""
+    if (folder / MANIFEST).exists() or not (folder / CONFIG).is_file():
+        return
+    if "model_type" in _read_json(folder / CONFIG):
+        raise BundleError(
+            "{folder} is a Hugging Face folder; make a bundle of it with wenfang import",
+            folder=folder,
+        )
 
 
 def _refuse_pickles(folder: Path) -> None:

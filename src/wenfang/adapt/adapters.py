@@ -94,7 +94,7 @@ def apply(adapter: Adapter, loaded: Loaded, weight: float = 1.0) -> None:
     """
     require_base(adapter, loaded.manifest)
     if isinstance(adapter.settings, LoraConfig):
-        lora.apply(loaded.model, adapter.tensors, weight * adapter.settings.scale)
+        lora.apply(loaded.model, adapter.tensors, adapter.settings, weight)
         return
     if weight != 1:
         raise ConfigError(

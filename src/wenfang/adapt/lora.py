@@ -21,13 +21,15 @@ from wenfang.config import nearest
 from wenfang.errors import ConfigError
 
 # By family of models: the matrices of attention, which is what the paper tunes, and those of the
-# feed-forward, without which small models reach less.
+# feed-forward, without which small models reach less. Of an encoder-decoder what writes, not what
+# reads: that and the head gain the most by each weight (docs/log.md, "LoRA against full tuning").
 TARGETS: dict[str, tuple[str, ...]] = {
     "gpt": ("*.self_attn.*_proj", "*.mlp.*_proj"),
     "gpt2": ("*.attn.c_*", "*.mlp.c_*"),
     "bert": ("*.attention.*", "*.intermediate.dense", "*.output.dense"),
-    "seq2seq": ("*Attention.[qkvo]", "*DenseReluDense.w*"),
+    "seq2seq": ("decoder.*SelfAttention.[vo]", "decoder.*DenseReluDense.w*", "lm_head"),
 }
+HEADS = ("lm_head", "cls.predictions.decoder")
 WEIGHT = "weight"
 DOWN, UP = "lora_A.weight", "lora_B.weight"  # the names that peft gives them
 
@@ -39,12 +41,15 @@ class LoraConfig:
     targets  patterns (`*`, `?`, `[...]`) of names of linear maps; empty: those of the family
     alpha    the update is scaled by alpha / rank, or by alpha / sqrt(rank) where it is
              rank_stabilised (Kalajdzievski 2023, arXiv:2312.03732)
+    head     what the update of the head counts beside the others: the optimizer moves the rows of
+             all tokens at every step, those of rare ones by noise
     """
 
     rank: int = 8
     alpha: float = 16.0
     targets: tuple[str, ...] = ()
     rank_stabilised: bool = False
+    head: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -52,15 +57,21 @@ class LoraConfig:
             raise ConfigError(
                 "lora.{name} is {value}; it must be at least 1", name="rank", value=self.rank
             )
-        if not (math.isfinite(self.alpha) and self.alpha > 0):
-            raise ConfigError(
-                "lora.{name} is {value}; it must be above 0", name="alpha", value=self.alpha
-            )
+        for name in ("alpha", "head"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(
+                    "lora.{name} is {value}; it must be above 0", name=name, value=value
+                )
 
     @property
     def scale(self) -> float:
         """What the product of the thin matrices is multiplied by."""
         return self.alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
+
+    def factor(self, name: str) -> float:
+        """What the product of the thin matrices of the map `name` is multiplied by."""
+        return self.scale * (self.head if name in HEADS else 1.0)
 
 
 class LowRank(nn.Module):
@@ -135,7 +146,7 @@ def inject(
             )
         down = torch.empty(config.rank, wide)
         nn.init.uniform_(down, -1 / math.sqrt(wide), 1 / math.sqrt(wide), generator=generator)
-        low_rank_of(matrix).add(down, torch.zeros(high, config.rank), config.scale)
+        low_rank_of(matrix).add(down, torch.zeros(high, config.rank), config.factor(name))
 
 
 def low_rank_of(matrix: nn.Module) -> LowRank:
@@ -167,8 +178,10 @@ def adapter_tensors(model: nn.Module, number: int = 0) -> dict[str, Tensor]:
     return found
 
 
-def apply(model: nn.Module, tensors: Mapping[str, Tensor], factor: float) -> None:
-    """Put a trained adapter on a model; `factor` is its scale times how much it counts.
+def apply(
+    model: nn.Module, tensors: Mapping[str, Tensor], config: LoraConfig, weight: float = 1.0
+) -> None:
+    """Put a trained adapter on a model, so much of it as `weight` says.
 
     raises ConfigError where it names a matrix that is not there or of another shape
     """
@@ -182,7 +195,7 @@ def apply(model: nn.Module, tensors: Mapping[str, Tensor], factor: float) -> Non
                 "the adapter's part for {name} does not fit this model; it is of another base",
                 name=name,
             )
-        low_rank_of(matrix).add(down.float(), up.float(), factor)
+        low_rank_of(matrix).add(down.float(), up.float(), weight * config.factor(name))
 
 
 def _matrix(model: nn.Module, name: str) -> nn.Linear:

@@ -22,6 +22,7 @@ from wenfang.backends.writer import Ask, Draft, OnText
 from wenfang.data.layouts import PairLayout
 from wenfang.device import noise
 from wenfang.errors import BriefError, BundleError, NotFoundError
+from wenfang.interop.folder import read_object_if_there
 from wenfang.interop.huggingface import read_folder
 from wenfang.interop.importing import write_imported
 from wenfang.models import CausalModel
@@ -40,12 +41,19 @@ class LocalWriter:
     """Drafts by a loaded bundle that continues text, or answers a prompt.
 
     chat  how an instruction-tuned model is asked; None: the prompt as it is
+    ends  tokens that end an answer, beside the tokenizer's own
 
     raises BundleError for a bundle of another kind
     """
 
-    def __init__(self, loaded: Loaded, name: str, chat: Chat | None = None) -> None:
-        self.loaded, self.name, self.chat = loaded, name, chat
+    def __init__(
+        self,
+        loaded: Loaded,
+        name: str,
+        chat: Chat | None = None,
+        ends: frozenset[int] = frozenset(),
+    ) -> None:
+        self.loaded, self.name, self.chat, self.ends = loaded, name, chat, ends
         records = [*loaded.ancestors, loaded.manifest]
         self.made_from: tuple[Manifest, ...] = tuple(
             from_record(record, where=str(loaded.folder), error=BundleError) for record in records
@@ -69,6 +77,7 @@ class LocalWriter:
             constraints=Constraints(schema=json.dumps(ask.schema) if ask.schema else ""),
             stop=ask.stop,
             on_text=on_text,
+            ends=self.ends,
         )
         streams = [(ask.seed + number, "write") for number in range(ask.count)]
         return [_draft(one) for one in self._written(ask, shape, streams)]
@@ -130,7 +139,14 @@ def open_folder_writer(name: str) -> LocalWriter:
         write_imported(read_folder(folder), place, name=folder.resolve().name)
     loaded = load(place)
     chat = read_chat(folder, loaded.tokenizer) if loaded.tokenizer else None
-    return LocalWriter(loaded, name, chat)
+    return LocalWriter(loaded, name, chat, read_ends(folder))
+
+
+def read_ends(folder: Path) -> frozenset[int]:
+    """Tokens that end an answer by a folder's generation_config.json; a talk may have several."""
+    found = read_object_if_there(folder / "generation_config.json").get("eos_token_id")
+    given = found if isinstance(found, list) else [found]
+    return frozenset(one for one in given if isinstance(one, int) and one >= 0)
 
 
 def _key(folder: Path) -> str:

@@ -54,15 +54,26 @@ def is_sum(name: str) -> bool:
     return PLUS in name and not Path(name).exists()
 
 
-def load_folder(folder: Path) -> Loaded:
-    """The bundle in a folder; an adapter's, on its base, the updates added in."""
+def load_folder(folder: Path, base_folder: Path | None = None) -> Loaded:
+    """The bundle in a folder; an adapter's, on its base, the updates added in.
+
+    base_folder  where the base lies; else it is looked for on the shelves and among the runs
+    """
     files = read_bundle(folder)
     if adapters.ADAPTER not in files.config:
         return load(folder)
     adapter = adapters.read_adapter(files)
-    base = load(base_of(adapter))
+    base = load(base_folder or base_of(adapter))
     _put_on(base, [(files, 1.0)])
     return replace(base, folder=folder, manifest=files.manifest)
+
+
+def started_from(loaded: Loaded) -> Path | None:
+    """The folder of the bundle that another one started from; None where it is not at hand."""
+    ids = {link["id"] for link in loaded.manifest["inputs"] if link["role"] == "base"}
+    hashes = {one["payload_sha256"] for one in loaded.ancestors if one["id"] in ids}
+    found = (one for one in list_bundles() if one["payload_sha256"] in hashes)
+    return next((Path(str(one["folder"])) for one in found), None)
 
 
 def _put_on(base: Loaded, given: list[Weighted]) -> None:

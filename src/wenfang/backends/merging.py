@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import BundleError, ConfigError
 from wenfang.interop.importing import NOTICE, TEXTS, require_new
 from wenfang.models.load import Loaded
+from wenfang.models.seq2seq import Seq2Seq
 from wenfang.store import Link, Manifest, to_record
+
+HEAD = "lm_head.weight"
 
 
 def is_adapted(name: str) -> bool:
@@ -55,8 +59,9 @@ def merge_bundle(name: str, output: Path) -> Path:
             "base",
             name=learned[0].manifest["name"],
         )
+    tensors = _tensors(loaded, base)
     with new_folder(output) as new:
-        fill_bundle(new, base.config, _tensors(loaded, base), base.tokenizer)
+        fill_bundle(new, _config(base, tensors), tensors, base.tokenizer)
         _copy_texts(base, added, new)
         records = {one["id"]: one for one in (*loaded.ancestors, loaded.manifest)}
         write_json(new / LINEAGE, list(records.values()))
@@ -75,15 +80,33 @@ def _parts(name: str) -> tuple[BundleFiles, list[BundleFiles]]:
 
 
 def _tensors(loaded: Loaded, base: BundleFiles) -> dict[str, Tensor]:
-    """The sums, under the base's names and in its kind of number."""
+    """The sums, under the base's names and in its kind of number.
+
+    A head that the base shares with its table of tokens, and an adapter changes, comes on top.
+    """
     stored, own = base.stored_tensors(), dict(loaded.model.named_parameters())
-    if own.keys() != stored.keys():
+    sums = {name: own[name].detach().to(kept.dtype).contiguous() for name, kept in stored.items()}
+    added = own.keys() - stored.keys()
+    if added == {HEAD}:
+        # An encoder-decoder shortens the stream before a shared head, and not before its own.
+        width = loaded.model.config.width  # type: ignore[union-attr]
+        factor = width**-0.5 if isinstance(loaded.model, Seq2Seq) else 1.0  # type: ignore[operator]
+        kind = next(iter(stored.values())).dtype
+        sums[HEAD] = (own[HEAD].detach() * factor).to(kind).contiguous()
+    elif added:
         raise BundleError(
-            "{name} changes the head, which its base shares with the table of tokens; it cannot be "
-            "added in",
+            "{name} changes {weights}, which its base does not have; it cannot be added in",
             name=loaded.name,
+            weights=", ".join(sorted(added)),
         )
-    return {name: own[name].detach().to(kept.dtype).contiguous() for name, kept in stored.items()}
+    return sums
+
+
+def _config(base: BundleFiles, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """That of the base, whose head may have become one of its own."""
+    model = base.config.get("model", {})
+    own = HEAD in tensors and model.get("tied_head")
+    return {**base.config, "model": {**model, "tied_head": False}} if own else base.config
 
 
 def _copy_texts(base: BundleFiles, added: list[BundleFiles], new: Path) -> None:
@@ -115,8 +138,8 @@ def _card(loaded: Loaded, name: str) -> str:
             "",
             f"# {name}",
             "",
-            f"`{loaded.name}`: a base with adapters added into its weights. What each was made from "
-            "and measured stands in its own card; the sum was not measured.",
+            f"`{loaded.name}`: a base with adapters added into its weights. What each was made "
+            "from and measured stands in its own card; the sum was not measured.",
             "",
         ]
     )

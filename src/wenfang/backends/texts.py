@@ -25,12 +25,14 @@ class Shape:
 
     stop     texts that end a text; they are not part of it
     on_text  is told each piece of the first text as it comes
+    ends     tokens that end a text, beside the tokenizer's own
     """
 
     sampling: Sampling
     constraints: Constraints = Constraints()
     stop: tuple[str, ...] = ()
     on_text: OnText | None = None
+    ends: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         """ConfigError for stops that nothing could end at."""
@@ -89,7 +91,7 @@ class Drawer:
             shape.sampling,
             steps=self.steps,
             watermark=watermark,
-            stop=frozenset({self._tokenizer.id(END)}),
+            stop=shape.ends | {self._tokenizer.id(END)},
             watch=watch if shape.stop or shape.on_text else None,
         )
         texts = [self.finished(one) for one in drawn]

@@ -32,20 +32,21 @@ def embed(
 
     if not (output or nearest or as_json):
         raise UsageError("say what to do with the vectors: -o FILE.npy, --nearest QUERY or --json")
-    texts = embedding.lines_of(_content(file, embedding.TEXT_BYTES_MAX), str(file))
+    if output:
+        embedding.require_vector_file(output)
+    texts = embedding.lines_of(_content(file), str(file))
     encoder = embedding.load_embedder(model)
     found = encoder.embed(texts)
     near = embedding.nearest_texts(nearest, texts, found.vectors, encoder, count) if nearest else []
     if output:
         embedding.save_vectors(output, found.vectors)
-    in_pieces = int((found.windows > 1).sum())
     if as_json:
         show.as_json(
             {
                 "model": encoder.name,
                 "texts": len(texts),
                 "dimensions": encoder.width,
-                "read_in_pieces": in_pieces,
+                "read_in_pieces": int((found.windows > 1).sum()),
                 "file": str(output) if output else None,
                 "nearest": [{**vars(one), "likeness": round(one.likeness, 4)} for one in near],
                 # Where they are not saved, they are the answer.
@@ -58,18 +59,19 @@ def embed(
     if output:
         values = {"count": len(texts), "dimensions": encoder.width, "path": output}
         print(t("{path}: {count} vectors of {dimensions} numbers", **values))
-    if in_pieces:
-        print(t("{count} lines were too long to be read at once: read in pieces, none left out",
-                count=in_pieces), file=sys.stderr)  # fmt: skip
+    told = embedding.told_windows(found.windows.tolist(), encoder.model.config.context)
+    if told:
+        print(told, file=sys.stderr)
     return 0
 
 
-def _content(file: Path, limit_bytes: int) -> bytes:
+def _content(file: Path) -> bytes:
     """The bytes of a file or of the standard input, at most one more than allowed."""
+    from wenfang.engine import embedding
+
     if file == STANDARD_INPUT:
-        return sys.stdin.buffer.read(limit_bytes + 1)
-    with file.open("rb") as stream:
-        return stream.read(limit_bytes + 1)
+        return sys.stdin.buffer.read(embedding.TEXT_BYTES_MAX + 1)
+    return embedding.read_content(file)
 
 
 COMMANDS: dict[str, Callable[..., int]] = {"embed": embed}

@@ -42,7 +42,9 @@ def import_(
 
 def export(
     bundle: Annotated[str, typer.Argument(help=t("A model's name, a folder, BASE+ADAPTER:0.5."))],
-    to: Annotated[str, typer.Option("--to", help=t("hf (transformers), gguf (llama.cpp), peft, bundle."))],
+    to: Annotated[
+        str, typer.Option("--to", help=t("hf (transformers), gguf (llama.cpp), peft, bundle."))
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help=t("Where to write."))],
     precision: Annotated[
         str, typer.Option(help=t("Of the matrices in a GGUF file: float32 or float16."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,6 +59,7 @@ def stage_names() -> dict[str, str]:
         "bundle": t("writing the bundle"),
         "likelihood": t("measuring the likelihood"),
         "baseline": t("counting n-grams for the baseline"),
+        "writing": t("writing"),
         "titles": t("ranking titles"),
         "poems": t("drawing poems"),
     }
@@ -94,7 +94,7 @@ def train(
     as_json: AsJson = False,
 ) -> int:
     """Train a model by a recipe, export its bundle and measure it."""
-    from wenfang.engine.learning import train_recipe
+    from wenfang.engine.learning import measured_gain, train_recipe
 
     with Bar(quiet=as_json) as bar:
         meter = _Meter(bar)
@@ -106,25 +106,33 @@ def train(
             settings=tuple(settings or ()),
             resume=resume,
             on_event=meter,
-            on_stage=lambda stage: bar.say(stage_names().get(stage, stage)),
+            on_stage=meter.stage,
         )
+    found = {**meter.last, **measured_gain(folder)}
     if as_json:
-        show.as_json({"bundle": str(folder), "run": str(folder.parent), **meter.last})
+        where = {"bundle": str(folder), "run": str(folder.parent)}
+        show.as_json({**where, **found, "told": meter.told})
     else:
-        for name, value in meter.last.items():
+        for name, value in found.items():
             print(f"{name}  {value:.4f}")
         print(folder)
     return 0
 
 
 class _Meter:
-    """Turns a trainer's events into the bar's words, and keeps the last evaluation."""
+    """Turns a trainer's events into the bar's words; keeps the last numbers and what was told."""
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
         self._note = ""
         self.last: dict[str, float] = {}
-        self._started_s = time.monotonic()
+        self.told: list[str] = []
+
+    def stage(self, stage: str) -> None:
+        """Say which stage has begun, or what the data's owner should know."""
+        if stage not in stage_names():
+            self.told.append(stage)
+        self._bar.say(stage_names().get(stage, stage))
 
     def __call__(self, event: Event) -> None:
         if event.kind == "evaluate":

@@ -121,7 +121,7 @@ def joined_licences(licences: Iterable[str | None]) -> str:
 
 
 def _terms(expression: str) -> list[str]:
-    """What an expression joins by AND outside of brackets; a choice is bracketed and stays whole."""
+    """What an expression joins by AND outside of brackets; a choice is bracketed, and stays one."""
     terms, depth = [""], 0
     for word in expression.split(" "):
         if word == "OR" and not depth:

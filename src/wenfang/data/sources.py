@@ -147,14 +147,29 @@ def read_objects(file: SourceFile, reading: Reading) -> Iterator[tuple[int, dict
             for number, line in numbered_lines(file, stream, reading):
                 if isinstance(line, str) and not line.strip():
                     continue
-                found = line if isinstance(line, Fault) else _json_object(file, number, line)
-                if isinstance(found, Fault):
-                    raise found.error
-                yield number, found
+                if isinstance(line, Fault):
+                    raise line.error
+                yield number, _required_object(file, number, line)
     except DAMAGE as reason:
         raise DataError(
             "{path} is damaged ({reason}); get it again", path=file.path, reason=reason
         ) from None
+
+
+def _required_object(file: SourceFile, number: int, line: str) -> dict[str, object]:
+    try:
+        value = _json_value(line)
+        if isinstance(value, dict):
+            return value
+        reason = type(value).__name__
+    except (ValueError, RecursionError) as error:
+        reason = str(error)[:120]
+    raise DataError(
+        "{path}:{line}: not a JSON object ({reason}); mend the line",
+        path=file.path,
+        line=number,
+        reason=reason,
+    )
 
 
 def _json_records(file: SourceFile, lines: Iterator[Line], reading: Reading) -> Iterator[Item]:
@@ -172,9 +187,7 @@ def _json_record(file: SourceFile, number: int, line: str, reading: Reading) -> 
 
 def _json_object(file: SourceFile, number: int, line: str) -> dict[str, object] | Fault:
     try:
-        value: object = json.loads(line, parse_constant=_refuse_number, parse_float=_finite)
-        if "\\u" in line:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair fails
+        value = _json_value(line)
     except (ValueError, RecursionError) as reason:
         error = DataError(
             "{path}:{line}: not a JSON value ({reason}); mend the line, "
@@ -192,6 +205,13 @@ def _json_object(file: SourceFile, number: int, line: str) -> dict[str, object] 
             line=number,
         )
         return Fault("bad_json", error, file.name, number)
+    return value
+
+
+def _json_value(line: str) -> object:
+    value: object = json.loads(line, parse_constant=_refuse_number, parse_float=_finite)
+    if "\\u" in line:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair fails
     return value
 
 

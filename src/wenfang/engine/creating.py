@@ -7,12 +7,13 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wenfang import config
+from wenfang.atomic import one_at_a_time, sha256_bytes
 from wenfang.checks import Check, Material
 from wenfang.checks.policy import DEFAULT
 from wenfang.device import DRAWING_THREADS, set_threads
@@ -123,11 +124,17 @@ def _make(name: str, content: str | dict[str, Any], studio: Studio, request: Cre
     value = _parse(content, name) if isinstance(content, str) else content
     scenario, brief = read_brief(value, name)
     brief = config.override(brief, request.settings, error=BriefError)
-    if not request.fresh and is_done(studio, brief):
-        return Made(brief=name, folder=studio.output)
-    piece = scenario.run(brief, studio)
-    verdicts = verify_files([file.path for file in piece.files])
+    # Two programs that fill one folder would read each other's files half exchanged.
+    with nullcontext() if request.private else one_at_a_time(_lock_of(studio.output)):
+        if not request.fresh and is_done(studio, brief):
+            return Made(brief=name, folder=studio.output)
+        piece = scenario.run(brief, studio)
+        verdicts = verify_files([file.path for file in piece.files])
     return Made(brief=name, folder=studio.output, piece=piece, verdicts=tuple(verdicts))
+
+
+def _lock_of(folder: Path) -> Path:
+    return home() / "locks" / sha256_bytes(str(folder.resolve()).encode())[:24]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from wenfang.atomic import new_file
 from wenfang.backends.embedder import Embedder, Vectors
 from wenfang.backends.loading import load_named
 from wenfang.device import DRAWING_THREADS, set_threads
-from wenfang.errors import DataError
+from wenfang.errors import DataError, UsageError
 from wenfang.language import t
 
 ENCODER = "encoder"
@@ -35,17 +35,23 @@ def load_embedder(model: str = ENCODER) -> Embedder:
     return Embedder(load_named(model))
 
 
-def tell_windows(windows: Sequence[int], context: int) -> None:
-    """Warn where texts were longer than the encoder reads at once."""
+def told_windows(windows: Sequence[int], context: int) -> str:
+    """What is to be told where texts were longer than the encoder reads at once; else nothing."""
     long = sum(count > 1 for count in windows)
-    if long:
-        told = t(
-            "{long} of {count} texts are longer than the {context} tokens that the encoder reads "
-            "at once; they were read in pieces, none left out",
-            long=long,
-            count=len(windows),
-            context=context,
-        )
+    if not long:
+        return ""
+    return t(
+        "{long} of {count} texts are longer than the {context} tokens that the encoder reads "
+        "at once; they were read in pieces, none left out",
+        long=long,
+        count=len(windows),
+        context=context,
+    )
+
+
+def warn_of_windows(windows: Sequence[int], context: int) -> None:
+    """Warn where texts were longer than the encoder reads at once."""
+    if told := told_windows(windows, context):
         warnings.warn(told, stacklevel=3)
 
 
@@ -55,13 +61,29 @@ def nearest_texts(
     """The texts that lie nearest to `query`, nearest first.
 
     vectors  (N, D) of `texts`, by the same encoder
+    raises   UsageError for a query without words
     """
+    if not query.strip():
+        raise UsageError("the query is empty; write what to look for")
     likeness = vectors @ embedder.embed([query]).vectors[0]
     order = np.argsort(-likeness, kind="stable")[:count]
     return [
         Near(number=int(index), text=texts[index], likeness=float(likeness[index]))
         for index in order
     ]
+
+
+def read_content(path: Path) -> bytes:
+    """A file's bytes, at most one more than `lines_of` takes; DataError where there is none."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(TEXT_BYTES_MAX + 1)
+    except OSError as error:
+        raise DataError(
+            "{path} cannot be read ({reason}); check that it is there and its permissions",
+            path=path,
+            reason=error.strerror,
+        ) from None
 
 
 def lines_of(content: bytes, name: str) -> list[str]:
@@ -85,7 +107,17 @@ def lines_of(content: bytes, name: str) -> list[str]:
     return lines
 
 
+def require_vector_file(path: Path) -> None:
+    """UsageError for a name that does not end in .npy, before anything is computed."""
+    if path.suffix != ".npy":
+        raise UsageError("vectors are saved as .npy, not as {path}; name such a file", path=path)
+
+
 def save_vectors(path: Path, vectors: Vectors) -> None:
-    """Write (N, D) float32 as a .npy file, whole or not at all; numpy.load reads it."""
+    """Write (N, D) float32 as a .npy file, whole or not at all; numpy.load reads it.
+
+    raises UsageError for a name that does not end in .npy
+    """
+    require_vector_file(path)
     with new_file(path) as stream:
         np.save(stream, vectors, allow_pickle=False)

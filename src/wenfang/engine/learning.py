@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wenfang import config
-from wenfang.backends.loading import load_folder
+from wenfang.backends.loading import is_sum, load_folder, started_from
 from wenfang.backends.shelf import find_bundle
+from wenfang.checkpoint import MANIFEST
 from wenfang.data.dataset import Dataset
 from wenfang.data.named import NAMED, prepare_named
 from wenfang.data.prepare import prepare
@@ -20,6 +22,7 @@ from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import OnStage, SuiteConfig, evaluate
 from wenfang.recipes.train import TrainRequest, find_dataset, train
 from wenfang.recipes.tune import TUNE
+from wenfang.recipes.tune_suite import GAIN, measure, measure_gain
 from wenfang.store import home
 from wenfang.trainer import OnEvent
 
@@ -73,6 +76,12 @@ def train_recipe(
     on_stage: OnStage = lambda stage: None,
 ) -> Path:
     """Train a recipe; the run's folder is `runs/<recipe>` of the home unless one is given."""
+    if base and is_sum(base):
+        raise UsageError(
+            "{name} is a base with adapters; make one bundle of it with wenfang export "
+            "--to bundle, and name that",
+            name=base,
+        )
     tuning = recipe == TUNE
     named = f"{Path(base or '').name}-{data.stem}" if tuning and data else Path(recipe).stem
     request = TrainRequest(
@@ -86,6 +95,17 @@ def train_recipe(
     return train(request, on_event, on_stage)
 
 
+def measured_gain(bundle: Path) -> dict[str, float]:
+    """Bits a byte of a tuned bundle and of its base on the same examples; nothing of other ones."""
+    path = bundle / MANIFEST
+    numbers: dict[str, Any] = {}
+    if path.is_file():
+        numbers = json.loads(path.read_text("utf-8"))["facts"]["numbers"]
+    if GAIN not in numbers:
+        return {}
+    return {name: float(value) for name, value in numbers.items() if "bits_per_byte" in name}
+
+
 def evaluate_bundle(
     bundle: str,
     *,
@@ -93,15 +113,22 @@ def evaluate_bundle(
     settings: tuple[str, ...] = (),
     on_stage: OnStage = lambda stage: None,
 ) -> dict[str, Any]:
-    """The numbers of a bundle's card, measured again on the data set of its recipe."""
+    """The numbers of a bundle's card, measured again on the data set of its recipe.
+
+    What was tuned is compared with its base, where that is at hand.
+    """
     folder = find_bundle(bundle)
     loaded = load_folder(folder)
     suite = config.override(SuiteConfig(), settings)
-    source = _source_of(loaded.ancestors)
+    recipe = _recipe_of(loaded.ancestors)
+    source = recipe.data.source
     dataset = find_dataset(source, data or data_root(), _cached(folder, source))
     if data is None:
         _require_own(dataset, loaded.ancestors, bundle)
-    return evaluate(loaded, dataset, suite, on_stage)
+    if recipe.tune.kind == "none":
+        return evaluate(loaded, dataset, suite, on_stage)
+    base = started_from(loaded)
+    return measure_gain(load_folder(base), loaded, dataset) if base else measure(loaded, dataset)
 
 
 def _cached(folder: Path, source: str) -> Path:
@@ -122,11 +149,11 @@ def _require_own(dataset: Dataset, ancestors: list[dict[str, Any]], bundle: str)
         )
 
 
-def _source_of(ancestors: list[dict[str, Any]]) -> str:
-    for record in reversed(ancestors):
+def _recipe_of(ancestors: list[dict[str, Any]]) -> Recipe:
+    for record in reversed(ancestors):  # its own comes after those of its base
         if record["kind"] == "recipe":
-            return Recipe.from_dict(record["facts"]["recipe"]).data.source
+            return Recipe.from_dict(record["facts"]["recipe"])
     raise ConfigError("the bundle's lineage names no recipe; give its data set with --data")
 
 
-__all__ = ["DataEvent", "evaluate_bundle", "prepare_sources", "train_recipe"]
+__all__ = ["DataEvent", "evaluate_bundle", "measured_gain", "prepare_sources", "train_recipe"]

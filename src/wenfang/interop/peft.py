@@ -21,6 +21,7 @@ from wenfang.store import from_record, to_record
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
 UP = ".lora_B.weight"
+HEADS = ("lm_head", "cls.predictions.decoder")  # whose updates have a scale of their own
 TASKS = {
     "gpt": "CAUSAL_LM",
     "gpt2": "CAUSAL_LM",
@@ -69,7 +70,8 @@ def _settings(
     files: BundleFiles, family: Family, base: str, tensors: dict[str, Tensor]
 ) -> dict[str, Any]:
     own = files.config["adapter"]["settings"]
-    names = [name.removeprefix(PREFIX) for name in tensors if name.endswith(UP)]
+    names = sorted(name[len(PREFIX) : -len(UP)] for name in tensors if name.endswith(UP))
+    heads = {name: own["alpha"] * own["head"] for name in names if name in HEADS}
     return {
         "peft_type": "LORA",
         "task_type": TASKS[family.name],
@@ -80,7 +82,8 @@ def _settings(
         "lora_dropout": 0.0,
         "bias": "none",
         "fan_in_fan_out": family.name == "gpt2",
-        "target_modules": sorted(name.removesuffix(UP) for name in names),
+        "alpha_pattern": heads,
+        "target_modules": names,
         "modules_to_save": None,
         "inference_mode": True,
     }

@@ -108,8 +108,8 @@ def render_card(content: CardContent) -> str:
         "",
         f"{recipe.summary[0].upper()}{recipe.summary[1:]}.",
         "",
-        f"A {recipe.family} of {content.parameters:,} parameters: {_shape(recipe.model)}. Stored "
-        "in float16, computed in float32; everything below is measured after that rounding.",
+        f"{_what(content)}: {_shape(recipe.model)}. Stored in float16, computed in float32; "
+        "everything below is measured after that rounding.",
         "",
         "## Data",
         "",
@@ -133,6 +133,13 @@ def render_card(content: CardContent) -> str:
     return "\n".join(lines)
 
 
+def _what(content: CardContent) -> str:
+    recipe, count = content.recipe, f"{content.parameters:,} parameters"
+    if recipe.tune.thin:
+        return f"An adapter of {count} for the {recipe.family} `{content.base}`"
+    return f"A {recipe.family} of {count}"
+
+
 def _source(source: Manifest) -> str:
     notice = source.facts.get("notice", "")
     return f"- {source.name} ({source.licence})" + (f": {notice}" if notice else "")
@@ -142,8 +149,8 @@ def _base(content: CardContent) -> list[str]:
     if not content.base:
         return []
     return [
-        f"- whatever `{content.base}` ({content.base_licence}) was made from, see NOTICE; its licence "
-        "goes on with this bundle"
+        f"- whatever `{content.base}` ({content.base_licence}) was made from, see NOTICE; its "
+        "licence goes on with this bundle"
     ]
 
 

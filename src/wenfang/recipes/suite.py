@@ -76,7 +76,7 @@ def evaluate(
         return measure_pictures(loaded.model, loaded.threshold, dataset)
     if loaded.layout in ("pairs", "venue"):
         on_stage("writing")
-        return measure_pairs(loaded, dataset, "test", config.beam)
+        return measure_pairs(loaded, dataset, _held_out(dataset), config.beam)
     if loaded.layout == "bilingual":
         return measure_encoder(loaded, dataset)
     if loaded.layout == "stream":
@@ -87,7 +87,7 @@ def evaluate(
 def _stream(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
     assert loaded.tokenizer is not None
     assert isinstance(loaded.model, CausalModel)
-    split = "test" if dataset.count("test") else "valid"
+    split = _held_out(dataset)
     tokens = stream_tokens(dataset, split, loaded.tokenizer)
     characters = sum(len(record["text"]) for record in dataset.records(split))
     nats = window_loss(loaded.model, tokens, loaded.model.config.context)
@@ -96,6 +96,10 @@ def _stream(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
         "val_loss_nats_per_token": nats,
         "bits_per_character": nats / np.log(2) * len(tokens) / characters,
     }
+
+
+def _held_out(dataset: Dataset) -> str:
+    return "test" if dataset.count("test") else "valid"
 
 
 def _labelled(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:

@@ -51,7 +51,7 @@ from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
 from wenfang.recipes.tune import TUNE, settings_of, start
-from wenfang.recipes.tune_suite import measure_gain
+from wenfang.recipes.tune_suite import measure_gain, tell_loss
 from wenfang.store import Link, Manifest, to_record
 from wenfang.trainer import Event, OnEvent, Trainer
 
@@ -340,9 +340,10 @@ def measure(
 
     base  of a tuned bundle: what it is compared with, in place of the suite of its layout
     """
-    loaded = load_folder(folder)
+    loaded = load_folder(folder, base.folder if base else None)
     if base and _recipe_of(loaded).tune.kind != "none":
         numbers = measure_gain(load_folder(base.folder), loaded, dataset)
+        tell_loss(numbers, on_stage)
     else:
         numbers = evaluate(loaded, dataset, suite, on_stage)
     with new_folder(folder) as new:

@@ -1,4 +1,4 @@
-"""Whether a base can read a user's examples as they are: nothing is cut, and what is lost is told."""
+"""Whether a base can read a user's examples as they are: nothing is cut, what is lost is told."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ STREAM_WINDOW_MAX, STREAM_WINDOW_LEAST = 256, 8
 class Reader:
     """What reads the examples.
 
-    name     of the base
-    context  tokens that it reads at once, learned vectors before them already taken off
+    name        of the base
+    context     tokens that it reads at once, learned vectors before them already taken off
+    parameters  how many it has
     """
 
     name: str
     layout: str
     tokenizer: Tokenizer
     context: int
+    parameters: int
 
     def room(self) -> tuple[int, int]:
         """The most tokens of a source and of a target, or of a whole text and nothing.

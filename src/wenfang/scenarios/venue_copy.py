@@ -206,8 +206,8 @@ class Desk:
 def headline(facts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """One line set from the facts that identify a venue, and the slots it tells.
 
-    The richest of a few forms that has at most HEADLINE_CHARACTERS; what the poster's name and a
-    fact beside it say, where there is nothing else.
+    The richest of a few forms that has at most HEADLINE_CHARACTERS; where there is neither kind nor
+    food nor place, another fact, and at last the name.
     """
     forms = (("food", "area", "near"), ("food", "area"), ("food", "near"), ("area", "near"),
              ("area",), ("food",), ("near",), ())  # fmt: skip
