@@ -82,7 +82,7 @@ def matrix(model: nn.Module, name: str) -> Any:
 def tuned(model: nn.Module, family: str, rank: int = 2) -> dict[str, Tensor]:
     """A fresh adapter whose update is not zero; its thin matrices."""
     names = lora.chosen_names(model, family, ())
-    lora.inject(model, LoraConfig(rank=rank), names, generator())
+    lora.inject(model, LoraConfig(rank=rank, alpha=16), names, generator())
     for _, update in lora.updates(model):
         nn.init.normal_(update.up[0], std=0.3, generator=generator())
     return {name: tensor.clone() for name, tensor in lora.adapter_tensors(model).items()}
@@ -116,6 +116,7 @@ def test_merged_answers_are_equal_and_unmerging_gives_the_base_back(family: str)
         assert torch.equal(original, matrices[f"{name}.weight"])
         # The head's update is shorter than the others.
         assert update.factors == [pytest.approx(0.4 if name == "lm_head" else 8.0)]
+        assert len(update.down[0]) == (3 if name == "lm_head" else 2)
 
 
 def test_the_update_is_what_the_paper_says() -> None:
@@ -162,6 +163,7 @@ def test_an_adapter_for_another_shape_is_refused() -> None:
         ({"rank": 0}, "at least 1"),
         ({"alpha": 0.0}, "above 0"),
         ({"head": 0.0}, "lora.head is 0.0; it must be above 0"),
+        ({"head_rank": 0}, "lora.head_rank is 0; it must be at least 1"),
         ({"alpha": float("nan")}, "above 0"),
     ],
 )

@@ -162,8 +162,8 @@ def test_a_peft_folder_is_the_update_of_the_exported_base(
     base, adapter = adapted(tmp_path, name, f"tune.rank_stabilised={stabilised}")
     folder = export_model(str(adapter), "peft", tmp_path / "peft")
     record = json.loads((folder / "adapter_config.json").read_text("utf-8"))
-    assert (record["peft_type"], record["r"], record["lora_alpha"]) == ("LORA", 4, 32.0)
-    assert record["alpha_pattern"] == ({"lm_head": pytest.approx(1.6)} if name == "t5" else {})
+    assert (record["peft_type"], record["r"], record["lora_alpha"]) == ("LORA", 6, 48.0)
+    assert record["rank_pattern"] == ({"lm_head": 3} if name == "t5" else {})
     thin = load_file(folder / "adapter_model.safetensors")
     whole, sums = (
         load_file(export_model(one, "hf", tmp_path / out) / "model.safetensors")
@@ -173,7 +173,7 @@ def test_a_peft_folder_is_the_update_of_the_exported_base(
     for module in record["target_modules"]:
         down, up = (thin[f"base_model.model.{module}.lora_{part}.weight"].float() for part in "AB")
         alpha = record["alpha_pattern"].get(module, record["lora_alpha"])
-        plain = LoraConfig(rank=4, alpha=alpha, rank_stabilised=record["use_rslora"])
+        plain = LoraConfig(rank=len(down), alpha=alpha, rank_stabilised=record["use_rslora"])
         update = plain.scale * up @ down
         update = update.T if record["fan_in_fan_out"] else update
         if module == "lm_head":  # shared in the base, where the stream is shortened before it

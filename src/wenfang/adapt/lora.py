@@ -22,7 +22,7 @@ from wenfang.errors import ConfigError
 
 # By family of models: the matrices of attention, which is what the paper tunes, and those of the
 # feed-forward, without which small models reach less. Of an encoder-decoder what writes, not what
-# reads: that and the head gain the most by each weight (docs/log.md, "LoRA against full tuning").
+# reads: that and the head gain the most by each weight (docs/log.md, "LoRA beside full tuning").
 TARGETS: dict[str, tuple[str, ...]] = {
     "gpt": ("*.self_attn.*_proj", "*.mlp.*_proj"),
     "gpt2": ("*.attn.c_*", "*.mlp.c_*"),
@@ -38,25 +38,29 @@ DOWN, UP = "lora_A.weight", "lora_B.weight"  # the names that peft gives them
 class LoraConfig:
     """Which matrices are tuned, and how thinly.
 
-    targets  patterns (`*`, `?`, `[...]`) of names of linear maps; empty: those of the family
-    alpha    the update is scaled by alpha / rank, or by alpha / sqrt(rank) where it is
-             rank_stabilised (Kalajdzievski 2023, arXiv:2312.03732)
-    head     what the update of the head counts beside the others: the optimizer moves the rows of
-             all tokens at every step, those of rare ones by noise
+    targets    patterns (`*`, `?`, `[...]`) of names of linear maps; empty: those of the family
+    alpha      updates are scaled by alpha / rank, or by alpha / sqrt(rank) where they are
+               rank_stabilised (Kalajdzievski 2023, arXiv:2312.03732)
+    head_rank  of the update of the head, which has a row for each token
+    head       what that update counts beside the others: the optimizer moves the rows of all
+               tokens at every step, those of rare ones by noise
     """
 
-    rank: int = 8
-    alpha: float = 16.0
+    rank: int = 6
+    alpha: float = 48.0
     targets: tuple[str, ...] = ()
     rank_stabilised: bool = False
+    head_rank: int = 3
     head: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        if self.rank < 1:
-            raise ConfigError(
-                "lora.{name} is {value}; it must be at least 1", name="rank", value=self.rank
-            )
+        for name in ("rank", "head_rank"):
+            value = getattr(self, name)
+            if value < 1:
+                raise ConfigError(
+                    "lora.{name} is {value}; it must be at least 1", name=name, value=value
+                )
         for name in ("alpha", "head"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -68,6 +72,10 @@ class LoraConfig:
     def scale(self) -> float:
         """What the product of the thin matrices is multiplied by."""
         return self.alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
+
+    def rank_of(self, name: str) -> int:
+        """The rank of the update of the map `name`."""
+        return self.head_rank if name in HEADS else self.rank
 
     def factor(self, name: str) -> float:
         """What the product of the thin matrices of the map `name` is multiplied by."""
@@ -134,19 +142,19 @@ def inject(
     for name in names:
         matrix = model.get_submodule(name)
         assert isinstance(matrix, nn.Linear)
-        wide, high = matrix.in_features, matrix.out_features
-        if config.rank >= min(wide, high):
+        wide, high, rank = matrix.in_features, matrix.out_features, config.rank_of(name)
+        if rank >= min(wide, high):
             raise ConfigError(
                 "lora.rank is {rank}; {name} is {high} by {wide}, so it must be below {least}",
-                rank=config.rank,
+                rank=rank,
                 name=name,
                 high=high,
                 wide=wide,
                 least=min(wide, high),
             )
-        down = torch.empty(config.rank, wide)
+        down = torch.empty(rank, wide)
         nn.init.uniform_(down, -1 / math.sqrt(wide), 1 / math.sqrt(wide), generator=generator)
-        low_rank_of(matrix).add(down, torch.zeros(high, config.rank), config.factor(name))
+        low_rank_of(matrix).add(down, torch.zeros(high, rank), config.factor(name))
 
 
 def low_rank_of(matrix: nn.Module) -> LowRank:

@@ -71,7 +71,10 @@ def _settings(
 ) -> dict[str, Any]:
     own = files.config["adapter"]["settings"]
     names = sorted(name[len(PREFIX) : -len(UP)] for name in tensors if name.endswith(UP))
-    heads = {name: own["alpha"] * own["head"] for name in names if name in HEADS}
+    heads = [name for name in names if name in HEADS]
+    power = 0.5 if own["rank_stabilised"] else 1.0
+    # peft divides by the rank of the very matrix.
+    alpha = own["alpha"] * own["head"] * (own["head_rank"] / own["rank"]) ** power
     return {
         "peft_type": "LORA",
         "task_type": TASKS[family.name],
@@ -82,7 +85,8 @@ def _settings(
         "lora_dropout": 0.0,
         "bias": "none",
         "fan_in_fan_out": family.name == "gpt2",
-        "alpha_pattern": heads,
+        "rank_pattern": dict.fromkeys(heads, own["head_rank"]),
+        "alpha_pattern": dict.fromkeys(heads, alpha),
         "target_modules": names,
         "modules_to_save": None,
         "inference_mode": True,

@@ -67,17 +67,19 @@ class TuneConfig:
 
     kind       "full" moves every weight, "lora" thin updates of the chosen matrices, "prompt"
                learned vectors before the input
-    rank, alpha, targets, rank_stabilised, head  of "lora": see wenfang.adapt.lora.LoraConfig
+    rank, alpha, targets, rank_stabilised, head_rank, head  of "lora": see
+               wenfang.adapt.lora.LoraConfig
     length     of "prompt": how many vectors
     name       of the tuned bundle
     licence    SPDX expression of the user's own material
     """
 
     kind: Literal["none", "full", "lora", "prompt"] = "none"
-    rank: int = 4
-    alpha: float = 32.0
+    rank: int = 6
+    alpha: float = 48.0
     targets: tuple[str, ...] = ()
     rank_stabilised: bool = False
+    head_rank: int = 3
     head: float = 0.05
     length: int = 16
     name: str = ""

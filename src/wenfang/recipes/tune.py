@@ -235,5 +235,6 @@ def settings_of(tune: TuneConfig) -> LoraConfig | PromptConfig:
         alpha=tune.alpha,
         targets=tune.targets,
         rank_stabilised=tune.rank_stabilised,
+        head_rank=tune.head_rank,
         head=tune.head,
     )
