@@ -203,3 +203,25 @@ def test_a_bundle_is_found_by_its_folder_and_by_its_run(call: Call, home: Path) 
 def test_chinese_is_spoken_when_asked(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WENFANG_LANG", "zh")
     assert "没有" in call("generate", "vers").error
+
+
+def test_an_interrupt_while_a_module_is_imported_is_one_and_another_fault_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wenfang import cli
+    from wenfang.cli import app as commands
+
+    def stopped(**_: object) -> int:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    def broken(**_: object) -> int:
+        raise ImportError("no such module")
+
+    monkeypatch.setattr(commands, "app", stopped)
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(["doctor"])
+    assert leaving.value.code == 130
+    assert "goes on" in capsys.readouterr().err
+    monkeypatch.setattr(commands, "app", broken)
+    with pytest.raises(ImportError):
+        cli.main(["doctor"])

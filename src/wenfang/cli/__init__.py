@@ -43,6 +43,10 @@ def _run(argv: list[str]) -> int:
         return _interrupted()
     except WenfangError as error:
         return _fail(error, argv)
+    except ImportError as error:
+        if not _of_interrupt(error):
+            raise
+        return _interrupted()
     except BrokenPipeError:
         # The reader of our output has left; say nothing into its closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,6 +57,15 @@ def _run(argv: list[str]) -> int:
     if code == INTERRUPTED:
         return _interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _of_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: a compiled module that it stops while it is imported
+    reports that it could not be initialised.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _interrupted() -> int:
