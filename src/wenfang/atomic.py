@@ -145,10 +145,7 @@ def write_json(path: Path, value: Any) -> None:
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
     """Hold the lock file `path` for this process; wait while another holds it."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("ab")
-    with stream:
+    with _lock_file(path) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -156,10 +153,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path` for this process; BusyError names `what` if another holds it."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("ab")
-    with stream:
+    with _lock_file(path) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -168,3 +162,9 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
                 what=what,
             ) from None
         yield
+
+
+def _lock_file(path: Path) -> BinaryIO:
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
@@ -14,6 +14,9 @@ from wenfang.samplers.beam import Hypothesis
 from wenfang.samplers.constraints import Constraints, Watch, cut_at, require_stops
 from wenfang.samplers.tokens import Drawn, LogitsStep, Predict, Sampling, sample
 from wenfang.tokenizer import END, Tokenizer
+
+if TYPE_CHECKING:
+    from wenfang.samplers.grammar import ConstraintStep
 
 PROMPT_CHARACTERS_MAX = 100_000
 OnText = Callable[[str], None]
@@ -61,7 +64,7 @@ class Drawer:
 
     def __init__(self, tokenizer: Tokenizer, shape: Shape) -> None:
         self._tokenizer, self._shape = tokenizer, shape
-        self._constraint: LogitsStep | None = None
+        self._constraint: ConstraintStep | None = None
         if shape.constraints.given:
             from wenfang.samplers.grammar import ConstraintStep
 
@@ -103,7 +106,7 @@ class Drawer:
         # A text that is cut may end within a character.
         whole = self._tokenizer.decode(drawn.tokens).rstrip("\ufffd")
         text, cut = cut_at(whole, self._shape.stop)
-        if self._constraint and not cut:
+        if not cut:
             self._require_met(text, len(drawn.tokens))
         return Written(
             text=text,
@@ -112,10 +115,7 @@ class Drawer:
         )
 
     def _require_met(self, text: str, count: int) -> None:
-        from wenfang.samplers.grammar import ConstraintStep
-
-        assert isinstance(self._constraint, ConstraintStep)
-        if not self._constraint.met(text):
+        if self._constraint and not self._constraint.met(text):
             raise CheckError(
                 "after {count} tokens the text did not meet its constraints; raise "
                 "sampling.maximum_tokens, bound what may be long, or try another seed",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import llguidance
@@ -194,8 +195,9 @@ def _slashed(pattern: str) -> str:
     return escaped.replace("\n", r"\n")
 
 
+@lru_cache(maxsize=4)
 def vocabulary(tokenizer: Tokenizer) -> Any:
-    """The tokens as llguidance knows them."""
+    """The tokens as llguidance knows them; made once, since a large one takes a second."""
     end = tokenizer.id(END)
     if any(len(one) > 1 and not one.startswith("<") for one in tokenizer.tokens()):
         return llguidance.LLTokenizer(tokenizer.to_json(), eos_token=end)

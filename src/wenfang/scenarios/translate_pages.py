@@ -6,13 +6,13 @@ Nothing that signing changes is in them, so that the same request gives the same
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from wenfang.language import keyed, language, t
-from wenfang.scenarios.report import STYLE
+from wenfang.language import keyed, t
+from wenfang.scenarios.pages import files, page, rights, section, table
 from wenfang.scenarios.translating import CUT, UNCERTAIN, UNTRANSLATED, PassageResult, Translated
 from wenfang.seal import SealedFile
 from wenfang.store import Lineage, Manifest
@@ -49,9 +49,11 @@ def render_sides(title: str, translated: Translated, languages: tuple[str, str])
         f'<td lang="{languages[1]}">{_marked(passage)}</td></tr>'
         for passage in translated.passages
     ]
-    table = '<table class="sides">\n' + "\n".join(rows) + "\n</table>"
+    sides = '<table class="sides">\n' + "\n".join(rows) + "\n</table>"
     note = t("Machine translation; what is marked yellow the model itself was unsure of.")
-    return _page(title, f'<h1>{escape(title)}</h1>\n<p class="soft">{escape(note)}</p>\n{table}')
+    return page(
+        title, f'<h1>{escape(title)}</h1>\n<p class="soft">{escape(note)}</p>\n{sides}', SIDES
+    )
 
 
 def _lines(text: str) -> str:
@@ -72,37 +74,16 @@ def render_translation_report(content: TranslationReport) -> str:
     counts = content.translated.counts()
     sections = [
         f"<h1>{escape(content.title)}</h1>\n{_summary(counts)}",
-        _section(t("Passages"), _passages(content)),
-        _section(t("Glossary"), _glossary(content)),
-        _section(t("How it was made"), _making(content)),
-        _section(t("Rights"), _rights(content.lineage)),
-        _section(t("Files"), _files(content.files)),
+        section(t("Passages"), _passages(content)),
+        section(t("Glossary"), _glossary(content)),
+        section(t("How it was made"), _making(content)),
+        section(t("Rights"), rights(content.lineage)),
+        section(t("Files"), files(content.files)),
     ]
     if content.brief is not None:
         told = json.dumps(content.brief, ensure_ascii=False, indent=2)
-        sections.append(_section(t("The brief"), f"<pre>{escape(told)}</pre>"))
-    return _page(f"{content.title} · {t('report')}", "\n".join(sections))
-
-
-def _page(title: str, body: str) -> str:
-    code = "zh" if language() == "zh" else "en"
-    return (
-        f'<!DOCTYPE html>\n<html lang="{code}">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}{SIDES}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>"
-
-
-def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
-    """Cells are HTML already."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>\n{f'<tr>{top}</tr>' if top else ''}\n{body}\n</table>"
+        sections.append(section(t("The brief"), f"<pre>{escape(told)}</pre>"))
+    return page(f"{content.title} · {t('report')}", "\n".join(sections), SIDES)
 
 
 def _summary(counts: dict[str, int]) -> str:
@@ -125,7 +106,7 @@ def _passages(content: TranslationReport) -> str:
     for line in content.translated.unread:
         note = t("left as it was: its marks are too unusual to be taken apart")
         rows.append((str(line), "–", "–", escape(note)))
-    return _table(rows, (t("line"), t("kind"), t("source"), t("what was done")))
+    return table(rows, (t("line"), t("kind"), t("source"), t("what was done")))
 
 
 def _notes(passage: PassageResult, *, private: bool) -> Iterable[str]:
@@ -152,12 +133,12 @@ def _notes(passage: PassageResult, *, private: bool) -> Iterable[str]:
 def _glossary(content: TranslationReport) -> str:
     met = [pair for passage in content.translated.passages for pair in passage.terms]
     if content.brief is None:
-        return _table([(t("terms met"), str(len(met)))])
+        return table([(t("terms met"), str(len(met)))])
     rows = [
         (escape(term), escape(translation), str(met.count((term, translation))))
         for term, translation in content.terms
     ]
-    return _table(rows, (t("term"), t("translation"), t("times")))
+    return table(rows, (t("term"), t("translation"), t("times")))
 
 
 def _making(content: TranslationReport) -> str:
@@ -167,24 +148,4 @@ def _making(content: TranslationReport) -> str:
         (t("model"), f"{content.model.name} · {facts.get('endpoint', size)}"),
         (t("model id"), content.model.id),
     ]
-    return _table((escape(name), escape(value)) for name, value in rows)
-
-
-def _rights(lineage: Lineage) -> str:
-    rows = [
-        (f"<code>{escape(licence)}</code>", escape(", ".join(names)))
-        for licence, names in lineage.licences().items()
-    ]
-    note = t("Licences of everything that the model was made from, as recorded in its lineage.")
-    return f'<p class="soft">{escape(note)}</p>\n' + _table(rows)
-
-
-def _files(files: Sequence[SealedFile]) -> str:
-    rows = [
-        (
-            f'<a href="{escape(file.path.name)}">{escape(file.path.name)}</a>',
-            f"<code>{file.payload_sha256}</code>",
-        )
-        for file in files
-    ]
-    return _table(rows, (t("file"), t("SHA-256 before labels")))
+    return table((escape(name), escape(value)) for name, value in rows)
