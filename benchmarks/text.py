@@ -1,7 +1,7 @@
 """Language models side by side: decoding, 8 bits, training and cold start, as ratios.
 
     python benchmarks/text.py [--rounds 5] [--threads 2] [--parts decode,int8,train,cold]
-                              [--save FILE] [--json] [--width 512] …
+                              [--save FILE] [--json] [--data FOLDER] [--width 512] …
 
 Configuration S: 8 layers of width 512, hidden width 1408, 8 heads, 16,384 tokens, tied head; the
 prompt has 64 tokens, 120 are drawn greedily and timed without the prompt. Peers: transformers'
@@ -10,7 +10,8 @@ torch's AdamW. Same weights, float32, same threads. Before anything is timed, lo
 within 1e-4 and greedy tokens must be equal. Rounds are interleaved, who goes first changes, and
 --save keeps the results after each. Medians are given with the spread (largest minus smallest, of
 the median): a ratio whose spread exceeds its margin says nothing. No C++ compiler is used: what is
-found of one is printed, and `PATH=/nowhere PYTHON benchmarks/text.py` shows the same without.
+found of one is printed, and `PATH=/nowhere PYTHON benchmarks/text.py` shows the same without. With
+--data (or WENFANG_DATA) the perplexity of 8 bits is measured on held-out poems too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import shutil
 import statistics
 import subprocess
@@ -29,25 +31,34 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 import llama_cpp
 from wenfang import device, optim
+from wenfang.backends.shelf import find_bundle
+from wenfang.data.batches import Examples
+from wenfang.data.layouts import VERSE
 from wenfang.models import gpt
 from wenfang.models.decode import decoding_path, fast_decoder
 from wenfang.models.int8 import rounded
+from wenfang.models.load import load
 from wenfang.models.products import fast_products
 from wenfang.objectives.next_token import NextToken, score
+from wenfang.recipes.train import find_dataset
 from wenfang.samplers.tokens import CachedPredict, Predict, Sampling, sample
+from wenfang.tokenizer import Tokenizer
 
 LARGEST_DIFFERENCE = 1e-4
 DECODE_BATCHES = (1, 16)
 PARTS = ("decode", "int8", "train", "cold")
+HELD_OUT_POEMS = 1500
 
 Rate = Callable[[], float]
 
@@ -229,7 +240,7 @@ class OurTraining:
             loss.backward()  # type: ignore[no-untyped-call]
             for optimizer in self.optimizers:
                 optimizer.step()
-        self.loss = float(loss)
+        self.loss = float(loss.detach())
         self.model.eval()
         return self.count / (time.perf_counter() - started)
 
@@ -310,30 +321,48 @@ def cold(shape: Shape) -> dict[str, Any]:
     return {"seconds": rows, "over_torch_s": statistics.median(over)}
 
 
-def perplexities() -> dict[str, float]:
-    """Perplexity a token of the bundle `verse` on poems that it draws, float32 and 8 bits.
+def perplexities(data: Path | None) -> dict[str, dict[str, float]]:
+    """Perplexity of the bundle `verse`, float32 and 8 bits, on poems that it was not trained on.
 
-    Drawn by the model itself, so that no data set is needed; its own draws are text that it is
-    sure of, where rounding would show.
+    Also on poems that it draws itself, for which no data is needed: all its tokens count there,
+    and text that it is sure of shows rounding soonest. On held-out poems the Han characters count.
     """
-    from wenfang.backends.shelf import find_bundle
-    from wenfang.models.load import load
-
     loaded = load(find_bundle("verse"))
     model = loaded.model
     assert isinstance(model, gpt.GPT)
+    assert loaded.tokenizer is not None
+    every = np.ones(model.config.vocabulary_size, dtype=bool)
+    texts = {"its own draws": (own_draws(model), every)}
+    if data is not None:
+        counted = VERSE.scored(loaded.tokenizer)
+        texts["held-out poems"] = held_out_poems(loaded.tokenizer, data), counted
+    found = {}
+    for name, (rows, counted) in texts.items():
+        of = {}
+        for kind, network in (("float32", model), ("int8", rounded(model))):
+            nats, counts = score(network, rows, counted)
+            of[kind] = math.exp(nats.sum() / counts.sum())
+        found[name] = of | {"ratio": of["int8"] / of["float32"]}
+    return found
+
+
+def own_draws(model: gpt.GPT) -> list[tuple[np.ndarray, int]]:
+    """Poems of a model, from nothing but the mark that begins one."""
     rows, size = 128, model.config.context
     predict = CachedPredict(model, rows, size)
     streams = [device.noise(11, row) for row in range(rows)]
     opening = torch.full((rows, 1), 2)
     drawn = sample(predict, opening, streams, Sampling(maximum_tokens=size - 2))
-    texts = [(torch.tensor([2, *one.tokens]).numpy(), 1) for one in drawn]
-    counted = torch.ones(model.config.vocabulary_size, dtype=torch.bool).numpy()
-    found = {}
-    for name, network in (("float32", model), ("int8", rounded(model))):
-        nats, counts = score(network, texts, counted)
-        found[name] = math.exp(nats.sum() / counts.sum())
-    return found | {"ratio": found["int8"] / found["float32"]}
+    return [(torch.tensor([2, *one.tokens]).numpy(), 1) for one in drawn]
+
+
+def held_out_poems(tokenizer: Tokenizer, data: Path) -> list[tuple[np.ndarray, int]]:
+    """The first poems of the validation part of what `verse` learned from."""
+    with tempfile.TemporaryDirectory() as folder:
+        records = find_dataset("chinese_poetry", data, Path(folder)).records("valid")
+        parts = [VERSE.parts(record, tokenizer) for record in islice(records, HELD_OUT_POEMS)]
+    examples = Examples.build(parts)
+    return [examples.sequence(row, conditioned=False) for row in range(len(examples))]
 
 
 @contextmanager
@@ -384,7 +413,7 @@ def ratios(rates: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, floa
     return found
 
 
-def run(shape: Shape, parts: list[str], save: Path | None) -> dict[str, Any]:
+def run(shape: Shape, parts: list[str], save: Path | None, data: Path | None) -> dict[str, Any]:
     """All measures asked for, saved after every round."""
     device.set_threads(shape.threads)
     compilers = [name for name in ("c++", "g++", "clang++") if shutil.which(name)]
@@ -413,7 +442,7 @@ def run(shape: Shape, parts: list[str], save: Path | None) -> dict[str, Any]:
             result["ratios"] = ratios(result["tokens_per_s"])
             if save:
                 save.write_text(json.dumps(result, indent=2))
-    result |= {"perplexity_of_verse": perplexities()} if "int8" in parts else {}
+    result |= {"perplexity_of_verse": perplexities(data)} if "int8" in parts else {}
     result |= {"cold_start": cold(shape)} if "cold" in parts else {}
     if save:
         save.write_text(json.dumps(result, indent=2))
@@ -439,11 +468,11 @@ def report(result: dict[str, Any]) -> str:
     for name, value in result.get("ratios", {}).items():
         lines.append(f"{name:<50} {value['median']:.2f} ±{value['spread'] / 2:.0%}")
     if "perplexity_of_verse" in result:
-        found = result["perplexity_of_verse"]
-        lines.append(
-            f"perplexity of verse: float32 {found['float32']:.3f}, int8 {found['int8']:.3f}, "
-            f"{found['ratio'] - 1:+.2%}"
-        )
+        for name, found in result["perplexity_of_verse"].items():
+            lines.append(
+                f"perplexity of verse, {name}: float32 {found['float32']:.3f}, "
+                f"int8 {found['int8']:.3f}, {found['ratio'] - 1:+.2%}"
+            )
     if "cold_start" in result:
         found = result["cold_start"]
         middle = {who: statistics.median(rows) for who, rows in found["seconds"].items()}
@@ -460,13 +489,16 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--save", type=Path, help="write the results here after every round")
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure")
+    root = os.environ.get("WENFANG_DATA")
+    parser.add_argument("--data", type=Path, default=Path(root) if root else None)
     for field in fields(Shape):
         name = f"--{field.name.replace('_', '-')}"
         parser.add_argument(name, type=int, default=field.default)
     arguments = vars(parser.parse_args())
     as_json, save = arguments.pop("json"), arguments.pop("save")
+    data = arguments.pop("data")
     parts = arguments.pop("parts").split(",")
-    result = run(Shape(**arguments), parts, save)
+    result = run(Shape(**arguments), parts, save, data)
     print(json.dumps(result, indent=2) if as_json else report(result))
 
 

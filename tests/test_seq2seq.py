@@ -21,7 +21,7 @@ from wenfang.models import seq2seq
 from wenfang.models.dropout import Dropout
 from wenfang.models.seq2seq import Seq2Seq, position_bucket
 from wenfang.objectives.span import SpanCorruption, corrupt, span_mask
-from wenfang.objectives.teacher_forcing import TeacherForcing, smoothed_nll, target_nats
+from wenfang.objectives.teacher_forcing import TeacherForcing, target_nats
 
 CONFIG = replace(seq2seq.PRESETS["tiny"], vocabulary_size=29, zero_init_outputs=False)
 END, SENTINELS = 2, (20, 21, 22, 23, 24, 25, 26, 27, 28)
@@ -170,15 +170,6 @@ def test_the_loss_is_that_of_every_target_token_alone() -> None:
         ).tolist()
     assert loss.value.item() == pytest.approx(np.mean(nats), abs=1e-5)
     assert float(target_nats(net, pad_pairs(rows, 0)).sum()) == pytest.approx(sum(nats), abs=1e-4)
-
-
-def test_label_smoothing_equals_torchs() -> None:
-    logits, target = torch.randn(9, 5), torch.arange(9) % 5
-    smoothed, plain = smoothed_nll(logits, target, 0.1)
-    assert torch.allclose(
-        smoothed, functional.cross_entropy(logits, target, reduction="none", label_smoothing=0.1)
-    )
-    assert torch.allclose(plain, functional.cross_entropy(logits, target, reduction="none"))
 
 
 def test_every_epoch_of_batches_holds_every_pair_once_whatever_the_share() -> None:

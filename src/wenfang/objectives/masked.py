@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from wenfang.models.bert import Bert
 from wenfang.objectives import Batch, Loss
+from wenfang.objectives.cross_entropy import cross_entropy
 
 REPLACED, KEPT = 0.8, 0.1  # of the hidden words; the rest become words drawn at random
 NOT_ASKED = -1
@@ -43,7 +44,8 @@ class Masked:
         hidden = model.hidden(shown, batch.get("segments"))
         logits = model.words(hidden[hidden_words])
         wanted = batch["tokens"][hidden_words]
-        value = functional.cross_entropy(logits, wanted, reduction="sum") / max(len(wanted), 1)
+        nll, _ = cross_entropy(logits, wanted)
+        value = nll.sum() / max(len(wanted), 1)
         parts = {"words_nats": float(value.detach())}
         asked = batch.get("next")
         if asked is not None and bool((asked != NOT_ASKED).any()):

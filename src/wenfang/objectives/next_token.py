@@ -12,6 +12,7 @@ from torch.nn import functional
 from wenfang.data.batches import pad
 from wenfang.models import CausalModel
 from wenfang.objectives import Batch, Loss
+from wenfang.objectives.cross_entropy import cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class NextToken:
         hidden = model.hidden(tokens[:, :-1])
         chosen = weight > 0
         logits = model.logits(hidden[chosen])
-        nll = functional.cross_entropy(logits, tokens[:, 1:][chosen], reduction="none")
+        nll, _ = cross_entropy(logits, tokens[:, 1:][chosen])
         total = weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
         return Loss(value=(nll * weight[chosen]).sum() / total)
 

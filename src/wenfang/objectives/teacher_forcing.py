@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from wenfang.models.seq2seq import Seq2Seq
 from wenfang.objectives import Batch, Loss
+from wenfang.objectives.cross_entropy import cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,25 +35,13 @@ class TeacherForcing:
         hidden = model.decode(model.encode(batch["source"], mask), mask, tokens[:, :-1])
         chosen = weight > 0
         logits = model.logits(hidden[chosen])
-        smoothed, plain = smoothed_nll(logits, tokens[:, 1:][chosen], self.label_smoothing)
+        smoothed, plain = cross_entropy(logits, tokens[:, 1:][chosen], self.label_smoothing)
         share = weight[chosen] / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
-        return Loss(
-            value=(smoothed * share).sum(), parts={"nats": float((plain.detach() * share).sum())}
-        )
+        return Loss(value=(smoothed * share).sum(), parts={"nats": float((plain * share).sum())})
 
     def weight(self, batch: Batch) -> float:
         """Number of predicted tokens."""
         return float(batch["weight"].sum())
-
-
-def smoothed_nll(logits: Tensor, target: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Cross-entropy against the smoothed and the plain target: (N, V), (N,) -> two of (N,)."""
-    nll = functional.cross_entropy(logits, target, reduction="none")
-    if not smoothing:
-        return nll, nll
-    # The mean over the vocabulary of -log p is logsumexp - mean logit; nll + logit is the former.
-    normaliser = nll + logits.gather(1, target[:, None])[:, 0]
-    return (1 - smoothing) * nll + smoothing * (normaliser - logits.mean(1)), nll
 
 
 SCORING_ROWS = 128
