@@ -3,10 +3,10 @@
     WENFANG_DATA=... python benchmarks/translation.py --runs DIR [--seeds 0 1 2] [--json]
 
 Trains the recipe `multi30k` once for each seed under DIR (about an hour of one core each; a run
-that was stopped is gone on with, one that is done is read). The number of beams and the length
-penalty are chosen on the validation part, once for all seeds, by their mean BLEU; the weights are
-the average at the end of each run, where the validation loss is lowest. Only then is the test
-part read. Texts and references are lower-cased; sacrebleu's signature says the rest. The
+that was stopped is gone on with, what is done or scored is read). The number of beams and the
+length penalty are chosen on the validation part, once for all seeds, by their mean BLEU; the
+weights are the average at the end of each run, where the validation loss is lowest. Only then is
+the test part read. Texts and references are lower-cased; sacrebleu's signature says the rest. The
 published figure to compare with is 41.02, of a Transformer of 2.6 M parameters (Wu et al. 2021).
 """
 
@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wenfang.atomic import write_json
 from wenfang.checkpoint import states
 from wenfang.data.dataset import Dataset
 from wenfang.device import set_threads
@@ -43,7 +44,7 @@ def main() -> None:
     dataset = find_dataset(SOURCE, asked.data, asked.runs / "dataset")
     bundles = {seed: trained(seed, asked.runs, dataset) for seed in asked.seeds}
     beam, valid = chosen(bundles, dataset)
-    test = {seed: score(bundle, dataset, "test", beam) for seed, bundle in bundles.items()}
+    test = {seed: scored(bundle, dataset, "test", beam) for seed, bundle in bundles.items()}
     bleu = [one["bleu"] for one in test.values()]
     found = {
         "parameters": load(bundles[asked.seeds[0]]).manifest["facts"]["parameters"],
@@ -86,7 +87,7 @@ def chosen(bundles: Mapping[int, Path], dataset: Dataset) -> tuple[Beam, float]:
     """The search with the best mean BLEU over the validation part, and that BLEU."""
     found: dict[Beam, float] = {}
     for beam in BEAMS:
-        own = [score(bundle, dataset, "valid", beam)["bleu"] for bundle in bundles.values()]
+        own = [scored(bundle, dataset, "valid", beam)["bleu"] for bundle in bundles.values()]
         found[beam] = statistics.mean(own)
         told = f"{beam.beams} beams, penalty {beam.length_penalty}: valid {found[beam]:.2f}"
         print(told, file=sys.stderr, flush=True)
@@ -94,9 +95,13 @@ def chosen(bundles: Mapping[int, Path], dataset: Dataset) -> tuple[Beam, float]:
     return best, found[best]
 
 
-def score(bundle: Path, dataset: Dataset, split: str, beam: Beam) -> dict[str, Any]:
-    """What the suite of a bundle of pairs measures."""
-    return measure_pairs(load(bundle), dataset, split, beam)
+def scored(bundle: Path, dataset: Dataset, split: str, beam: Beam) -> dict[str, Any]:
+    """What the suite of a bundle of pairs measures; kept beside the bundle, and read if there."""
+    kept = bundle.parent / f"{split}-{beam.beams}-{beam.length_penalty}.json"
+    if not kept.is_file():
+        write_json(kept, measure_pairs(load(bundle), dataset, split, beam))
+    found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
+    return found
 
 
 def table(found: Mapping[str, Any]) -> str:
