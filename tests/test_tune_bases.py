@@ -82,7 +82,12 @@ def test_an_imported_model_is_tuned_and_keeps_its_own_marks(kind: str, tmp_path:
     assert files.manifest["licence"] == "MIT"
     assert (folder / "LICENSE").read_text("utf-8") == "Do as you like.\n"
     if kind == "full":
-        assert wf.load(str(folder)).generate("the moon 3", sampling={"maximum_tokens": 4}).text
+        heard: list[str] = []
+        sampling = {"maximum_tokens": 4, "temperature": 0.0}
+        made = wf.load(str(folder)).generate("the moon 3", sampling=sampling, on_text=heard.append)
+        assert made.manifest.facts["prompt"] == "the moon 3"
+        assert "moon" not in made.text, "an answer does not repeat what was asked"
+        assert "".join(heard).strip() == made.text
 
 
 @KINDS

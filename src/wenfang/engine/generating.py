@@ -214,7 +214,8 @@ class Model:
         if not (plain.watermark and label_settings().watermark):
             reason = keyed("watermarks are switched off")
         cut = scribe.cut(scribe.read(prompt))
-        if on_text:
+        answers = self.loaded.layout == "completion"  # learnt to; another goes on from its prompt
+        if on_text and not answers:
             on_text(prompt)
         drawn = scribe.draw(
             prompt,
@@ -228,7 +229,9 @@ class Model:
         }
         if cut:
             facts["prompt_read"] = {"tokens": cut.tokens, "last": cut.read}
-        texts = [replace(one, text=prompt + one.text) for one in drawn]
+        texts = [
+            replace(one, text=one.text.strip() if answers else prompt + one.text) for one in drawn
+        ]
         return self._described(prompt, seeds, texts, plain, facts)
 
     @staticmethod
