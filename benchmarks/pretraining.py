@@ -31,7 +31,7 @@ from wenfang.trainer import Event
 
 SOURCE = "cold_zh_offensive"
 # Learning rate and steps; the first may be too few for a net that knows nothing yet.
-GRID = ((1e-4, 500), (3e-4, 500), (3e-4, 1000), (1e-3, 500))
+GRID = ((3e-4, 500), (3e-4, 1000), (1e-3, 500))
 ARMS = ("scratch", "pretrained")
 
 
@@ -89,7 +89,12 @@ def tuned(
     """A classifier from `base` or from nothing, for one setting and seed."""
     lr, steps = setting
     name = f"{'pretrained' if base else 'scratch'}-{lr:g}-{steps}-{seed}"
-    settings = (f"optim.lr={lr}", f"train.steps={steps}", f"train.seed={seed}")
+    settings = (
+        f"optim.lr={lr}",
+        f"train.steps={steps}",
+        f"train.seed={seed}",
+        f"train.evaluate_every={steps}",  # nothing is chosen by how a run went
+    )
     return trained(asked.runs / name, dataset, "comment-classes-zh", base, settings)
 
 

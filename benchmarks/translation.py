@@ -33,7 +33,7 @@ from wenfang.trainer import Event
 
 SOURCE = "multi30k_en_de"
 BEAMS = tuple(
-    Beam(beams=beams, length_penalty=penalty) for beams in (4, 5, 8) for penalty in (0.6, 1.0, 1.4)
+    Beam(beams=beams, length_penalty=penalty) for beams in (5, 8) for penalty in (0.6, 1.0, 1.4)
 )
 
 

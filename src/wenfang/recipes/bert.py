@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wenfang.models import bert
 from wenfang.optim import OptimConfig
-from wenfang.recipes.recipe import DataConfig, Recipe, TokenizerConfig
+from wenfang.recipes.recipe import DataConfig, ObjectiveConfig, Recipe, TokenizerConfig
 from wenfang.trainer import TrainConfig
 
 ENCODER = bert.Config(width=192, layers=4, heads=6, hidden_width=768, context=256, dropout=0.1)
@@ -21,11 +21,19 @@ def comments() -> Recipe:
         tokenizer=TokenizerConfig(kind="characters", least_count=2),
         family="bert",
         model=ENCODER,
+        # Many hidden words (Wettig et al. 2023, arXiv:2202.08005), for there is little to read; and
+        # the first vector must tell a text's words, since classes are told from it.
+        objective=ObjectiveConfig(hidden_share=0.4, gist_weight=0.5),
         optim=OptimConfig(
-            kind="muon", lr=1e-3, matrix_lr=0.01, schedule="linear", warmup_steps=200
+            kind="muon",
+            lr=2e-3,
+            table_lr=5e-3,
+            matrix_lr=0.02,
+            schedule="linear",
+            warmup_steps=200,
         ),
         train=TrainConfig(
-            steps=3000, batch_size=48, evaluate_every=300, checkpoint_every=150, log_every=20
+            steps=2400, batch_size=48, evaluate_every=300, checkpoint_every=150, log_every=20
         ),
         threads=1,
     )
