@@ -5,9 +5,9 @@
 One net, a BERT of 2.8 M parameters (recipe `comment-classes-zh`), learns offence from a tenth of
 COLD's training labels: once from random weights, once from the recipe `comments-zh`, which read
 the same training texts without any label. Both get the same labels for the same seed and the same
-choice of learning rates and lengths; what is best on the validation part with the first seed is
-used for all. The test part is COLD's dev.csv, whose texts are not in the other parts: it is
-read once for each net, at the end. Runs lie in DIR, and what is done there is not done again.
+choice of learning rates; what is best on the validation part, as a mean over the seeds, is used.
+The test part is COLD's dev.csv, whose texts are not in the other parts: it is read once for each
+net, at the end. Runs lie in DIR, and what is done there is not done again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from wenfang.recipes.train import TrainRequest, find_dataset, train
 from wenfang.trainer import Event
 
 SOURCE = "cold_zh_offensive"
-# Learning rate and steps; the first may be too few for a net that knows nothing yet.
-GRID = ((3e-4, 500), (3e-4, 1000), (1e-3, 500))
+# Learning rate and steps. One seed is a poor judge: at 1e-3 random weights reached 83.5 % of the
+# validation part with the first, 74.9 and 76.2 % with the next two.
+GRID = ((3e-4, 500), (1e-3, 500))
 ARMS = ("scratch", "pretrained")
 
 
@@ -46,17 +47,19 @@ def main() -> None:
     found: dict[str, Any] = {"test_texts": dataset.count("test")}
     for arm in ARMS:
         start = base if arm == "pretrained" else None
-        rows = {one: tuned(asked, dataset, start, one, asked.seeds[0]) for one in GRID}
-        best = max(GRID, key=lambda one: accuracy(rows[one], dataset, "valid"))
-        bundles = [tuned(asked, dataset, start, best, seed) for seed in asked.seeds]
-        own = [100 * accuracy(bundle, dataset, "test") for bundle in bundles]
+        rows = {
+            one: [tuned(asked, dataset, start, one, seed) for seed in asked.seeds] for one in GRID
+        }
+        valid = {
+            one: [100 * accuracy(bundle, dataset, "valid") for bundle in bundles]
+            for one, bundles in rows.items()
+        }
+        best = max(GRID, key=lambda one: statistics.mean(valid[one]))
+        own = [100 * accuracy(bundle, dataset, "test") for bundle in rows[best]]
         found[arm] = {
             "lr": best[0],
             "steps": best[1],
-            "valid_by_setting": {
-                f"{lr:g} x {steps}": 100 * accuracy(rows[lr, steps], dataset, "valid")
-                for lr, steps in GRID
-            },
+            "valid_by_setting": {f"{lr:g} x {steps}": valid[lr, steps] for lr, steps in GRID},
             "test_accuracy": own,
             "mean": statistics.mean(own),
             "spread": max(own) - min(own),
