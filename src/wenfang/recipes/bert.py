@@ -26,9 +26,9 @@ def comments() -> Recipe:
         objective=ObjectiveConfig(hidden_share=0.4, gist_weight=0.5),
         optim=OptimConfig(
             kind="muon",
-            lr=2e-3,
-            table_lr=5e-3,
-            matrix_lr=0.02,
+            lr=1e-3,
+            table_lr=2e-3,
+            matrix_lr=0.006,
             schedule="linear",
             warmup_steps=200,
         ),
