@@ -1,0 +1,251 @@
+"""Variational autoencoder of pictures: convolutions to a few numbers with a spread, and back.
+
+Kingma & Welling (2014, arXiv:1312.6114) with the residual convolutions of Kingma et al. (2016,
+arXiv:1606.04934, without its flows). The latent is a map, for a model that goes on from it (Rombach
+et al. 2022, arXiv:2112.10752), or one vector, where the picture's place does not matter.
+
+B batch, C channels, S side in pixels, Z latent channels or dimensions, K samples of one picture
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wenfang.errors import ConfigError
+
+EPSILON = 1e-5
+# Spreads beyond these teach nothing, and their exponential would overflow.
+LOG_VARIANCE = -20.0, 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Shape of an autoencoder.
+
+    side_px     of the square pictures
+    channels    of each level; every level but the first halves the side
+    blocks      residual blocks of a level
+    groups      of channels that are normalised together; divides every one of `channels`
+    latent      "map": so many channels of the smallest map; "vector": so many numbers
+    likelihood  what the decoder's outputs mean: "bernoulli", logits of each value being 1; or
+                "gaussian", means, with one learned spread for all (Rybkin et al. 2021,
+                arXiv:2006.13202)
+    """
+
+    in_channels: int = 1
+    side_px: int = 28
+    channels: tuple[int, ...] = (32, 64, 64)
+    blocks: int = 1
+    groups: int = 8
+    latent: Literal["map", "vector"] = "vector"
+    latent_width: int = 32
+    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that cannot be built."""
+        for name in ("in_channels", "side_px", "blocks", "groups", "latent_width"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    "model.{name} is {value}; it must be at least 1",
+                    name=name,
+                    value=getattr(self, name),
+                )
+        if not self.channels or min(self.channels) < 1:
+            raise ConfigError("model.channels must be one or more numbers above 0")
+        if any(count % self.groups for count in self.channels):
+            raise ConfigError(
+                "model.groups {groups} must divide every one of model.channels", groups=self.groups
+            )
+        if self.side_px % 2 ** (len(self.channels) - 1):
+            raise ConfigError(
+                "model.side_px is {side}; {count} levels need a multiple of {least}",
+                side=self.side_px,
+                count=len(self.channels),
+                least=2 ** (len(self.channels) - 1),
+            )
+
+    @property
+    def map_side(self) -> int:
+        """Side of the smallest map."""
+        return self.side_px // 2 ** (len(self.channels) - 1)
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of one picture's latent."""
+        if self.latent == "vector":
+            return (self.latent_width,)
+        return (self.latent_width, self.map_side, self.map_side)
+
+
+class Posterior(NamedTuple):
+    """What the encoder believes of each picture's latent: a normal distribution for each number."""
+
+    mean: Tensor  # (B, *latent)
+    log_variance: Tensor  # (B, *latent)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Latents for standard normal noise of the same shape, or with K in front of it."""
+        return self.mean + (self.log_variance / 2).exp() * noise
+
+    def kl(self) -> Tensor:
+        """Divergence from the standard normal in nats, of each number: (B, *latent)."""
+        return (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance) / 2
+
+    def log_prob(self, latent: Tensor) -> Tensor:
+        """Log-density in nats of latents (…, B, *latent), summed over each picture's: (…, B)."""
+        off = (latent - self.mean).square() / self.log_variance.exp()
+        each = -(off + self.log_variance + math.log(2 * math.pi)) / 2
+        return each.flatten(latent.ndim - self.mean.ndim + 1).sum(-1)
+
+
+class Residual(nn.Module):
+    """Two convolutions, added to what came in."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(groups, channels, eps=EPSILON)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = nn.GroupNorm(groups, channels, eps=EPSILON)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W)."""
+        h = self.conv1(functional.silu(self.norm1(x)))
+        out: Tensor = x + self.conv2(functional.silu(self.norm2(h)))
+        return out
+
+
+class Encoder(nn.Module):
+    """A picture to the mean and the spread of its latent."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1)
+            for before, after in zip(channels[:-1], channels[1:], strict=True)
+        )
+        self.levels = nn.ModuleList(
+            nn.ModuleList(Residual(one, config.groups) for _ in range(config.blocks))
+            for one in channels
+        )
+        self.norm = nn.GroupNorm(config.groups, channels[-1], eps=EPSILON)
+        out = 2 * config.latent_width
+        self.head: nn.Module = (
+            nn.Linear(channels[-1] * config.map_side**2, out)
+            if config.latent == "vector"
+            else nn.Conv2d(channels[-1], out, 1)
+        )
+
+    def forward(self, pictures: Tensor) -> Posterior:
+        """pictures (B, C, S, S) -> what is believed of their latents."""
+        x = self.conv_in(pictures.contiguous(memory_format=torch.channels_last))
+        for number, blocks in enumerate(self.levels):
+            if number:
+                x = self.down[number - 1](x)
+            assert isinstance(blocks, nn.ModuleList)
+            for block in blocks:
+                x = block(x)
+        x = functional.silu(self.norm(x))
+        found = self.head(x.flatten(1) if self.config.latent == "vector" else x)
+        mean, log_variance = found.chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(*LOG_VARIANCE))
+
+
+class Decoder(nn.Module):
+    """A latent to a picture: the encoder's way back."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels[::-1]
+        self.head: nn.Module = (
+            nn.Linear(config.latent_width, channels[0] * config.map_side**2)
+            if config.latent == "vector"
+            else nn.Conv2d(config.latent_width, channels[0], 1)
+        )
+        self.up = nn.ModuleList(
+            nn.Conv2d(before, after, 3, padding=1)
+            for before, after in zip(channels[:-1], channels[1:], strict=True)
+        )
+        self.levels = nn.ModuleList(
+            nn.ModuleList(Residual(one, config.groups) for _ in range(config.blocks))
+            for one in channels
+        )
+        self.norm = nn.GroupNorm(config.groups, channels[-1], eps=EPSILON)
+        self.conv_out = nn.Conv2d(channels[-1], config.in_channels, 3, padding=1)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """latent (B, *latent) -> (B, C, S, S), as the likelihood reads it."""
+        x = self.head(latent)
+        if self.config.latent == "vector":
+            side = self.config.map_side
+            x = x.view(len(x), -1, side, side)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for number, blocks in enumerate(self.levels):
+            if number:
+                x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+                x = self.up[number - 1](x)
+            assert isinstance(blocks, nn.ModuleList)
+            for block in blocks:
+                x = block(x)
+        out: Tensor = self.conv_out(functional.silu(self.norm(x)))
+        return out
+
+
+class VAE(nn.Module):
+    """Pictures to latents and back, with the likelihood that both are learnt by."""
+
+    config_class = Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder, self.decoder = Encoder(config), Decoder(config)
+        if config.likelihood == "gaussian":
+            self.log_spread = nn.Parameter(torch.zeros(1))  # of all values of all pictures
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Each picture as its likeliest latent tells it: (B, C, S, S) -> (B, C, S, S)."""
+        return self.mean(self.decoder(self.encoder(pictures).mean))
+
+    def mean(self, output: Tensor) -> Tensor:
+        """The expected picture behind the decoder's output."""
+        return output.sigmoid() if self.config.likelihood == "bernoulli" else output
+
+    def log_likelihood(self, pictures: Tensor, output: Tensor) -> Tensor:
+        """Nats of each picture, given the decoder's output: (B, C, S, S), (…, B, C, S, S) -> (…, B).
+
+        "bernoulli" reads values of 0..1 (and is a likelihood for 0 and 1 only)
+        """
+        if self.config.likelihood == "bernoulli":
+            each = pictures * output - functional.softplus(output)
+        else:
+            spread = self.log_spread.clamp(*LOG_VARIANCE)
+            off = ((pictures - output) * (-spread).exp()).square()
+            each = -(off + math.log(2 * math.pi)) / 2 - spread
+        return each.flatten(-3).sum(-1)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights; residual branches and the encoder's belief begin at nothing."""
+        for name, weight in self.named_parameters():
+            if weight.ndim == 1:
+                nn.init.constant_(weight, 1.0 if "norm" in name and "weight" in name else 0.0)
+            elif name.endswith("conv2.weight"):
+                nn.init.zeros_(weight)
+            else:
+                small = 0.1 if name == "encoder.head.weight" else 1.0
+                nn.init.normal_(weight, std=small / math.sqrt(weight[0].numel()), generator=generator)
+
+
+PRESETS = {
+    "tiny": Config(side_px=8, channels=(8, 8), groups=4, latent_width=3),
+}
