@@ -25,15 +25,17 @@ CLASSIFIERS = {"text-classifier"}
 ENCODERS = {"picture-encoder"}
 BOTH_WAYS = {"bert"}
 PAIRED = {"seq2seq"}  # they read a source and a target; here both are the same tokens
+PICTURES = {"gan", "unet", "vae"}  # they make pictures
 LANGUAGE_MODELS = pytest.mark.parametrize(
-    "family", sorted(set(MODELS) - CLASSIFIERS - ENCODERS - BOTH_WAYS)
+    "family", sorted(set(MODELS) - CLASSIFIERS - ENCODERS - BOTH_WAYS - PICTURES)
 )
+SHAPES = {"gan": (6,), "unet": (3, 8, 8), "vae": (1, 8, 8), "picture-encoder": (3, 16, 16)}
 
 
 def tiny(family: str, **changes: Any) -> Any:
     """The family's smallest preset, over a small vocabulary."""
     presets = sys.modules[MODELS[family].__module__].PRESETS
-    if family not in ENCODERS:
+    if family not in ENCODERS | PICTURES:
         changes = {"vocabulary_size": VOCABULARY, **changes}
     return replace(presets["tiny"], **changes)
 
@@ -53,23 +55,39 @@ def tokens(batch: int = 3, time: int = 11) -> Tensor:
 
 
 def inputs(family: str, batch: int = 3, time: int = 11) -> Tensor:
-    """What a model of the family reads: pictures, or tokens."""
-    if family in ENCODERS:
-        draw = torch.Generator().manual_seed(2)
-        return torch.randn(batch, 3, 16, 16, generator=draw)
+    """What a model of the family reads: pictures, latents, or tokens."""
+    if family in SHAPES:
+        return torch.randn(batch, *SHAPES[family], generator=torch.Generator().manual_seed(2))
     return tokens(batch, time)
 
 
 def answer(family: str, model: Any, data: Tensor) -> Tensor:
     """What a model of the family makes of `inputs`."""
+    if family in PICTURES:
+        return picture_answer(family, model, data)
     found: Tensor = model(data, None, data) if family in PAIRED else model(data)
     if family in BOTH_WAYS:  # its other head, whose answer counts for the whole row
         found = found + model.next_sentence(model.hidden(data)).diff()[:, :, None]
     return found
 
 
+def picture_answer(family: str, model: Any, data: Tensor) -> Tensor:
+    """What all parts of a maker of pictures have to say: (B, C, S, S)."""
+    classes = (10 * data.flatten(1).sum(1).abs()).long() % 3  # the same alone and together
+    if family == "unet":
+        return model(data, torch.zeros(len(data)), classes)
+    if family == "vae":
+        posterior = model.encoder(data)
+        return model.decoder(posterior.sample(torch.ones_like(posterior.mean)))
+    made = model(data, classes)
+    return made + model.discriminators[0](made, classes)[:, None, None, None]
+
+
 def loss_of(family: str, logits: Tensor, data: Tensor) -> Tensor:
     """A loss that has something to teach: the next token, a class or an axis for each row."""
+    if family in PICTURES:
+        wanted = torch.linspace(-0.5, 0.5, logits[0].numel()).view_as(logits[0])
+        return (logits - wanted).square().mean()
     if family in ENCODERS:
         return functional.cross_entropy(20 * logits, torch.arange(len(data)))
     if family in CLASSIFIERS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import get_args
 
@@ -155,7 +154,7 @@ def test_ddpms_step_is_the_posterior_of_the_paper() -> None:
     fresh = normal(1000, seed=5)
     asked = Denoising(solver="ddpm", steps=3)
     times = path.times(3)
-    alpha, sigma = path.levels(times)
+    alpha, _ = path.levels(times)
     data = torch.full((1000,), 0.3)
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
@@ -204,13 +203,15 @@ def test_every_step_is_heard_and_paid_once() -> None:
         calls.append(float(t))
         return truth(x, t)
 
+    def heard(step: int, data: Tensor) -> None:
+        steps.append(step)
+
+    steps: list[int] = []
     for solver, count in (("euler", 7), ("heun", 13), ("dpm++2m", 7)):
         calls.clear()
-        steps: list[int] = []
-        denoise(
-            predict, normal(2), path, Denoising(solver=solver, steps=7),  # type: ignore[arg-type]
-            on_step=lambda step, data: steps.append(step),
-        )  # fmt: skip
+        steps.clear()
+        asked = Denoising(solver=solver, steps=7)  # type: ignore[arg-type]
+        denoise(predict, normal(2), path, asked, on_step=heard)
         assert len(calls) == count
         assert steps == list(range(1, 8))
 

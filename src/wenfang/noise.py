@@ -47,9 +47,7 @@ class Path:
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
         if not 0 < self.data_std < math.inf:
-            raise ConfigError(
-                "path.data_std is {value}; it must be above 0", value=self.data_std
-            )
+            raise ConfigError("path.data_std is {value}; it must be above 0", value=self.data_std)
 
     def alpha(self, t: Tensor) -> Tensor:
         """What the data is multiplied by at t."""
@@ -187,7 +185,8 @@ class VarianceExploding(Path):
     def sigma(self, t: Tensor) -> Tensor:
         """From sigma_min to sigma_max."""
         least, most = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
-        return (least + t * (most - least)) ** self.rho
+        sigma: Tensor = (least + t * (most - least)) ** self.rho
+        return sigma
 
 
 @dataclass(frozen=True, kw_only=True)

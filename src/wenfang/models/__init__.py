@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from wenfang.models import bert, gpt, gpt2, picture_encoder, seq2seq, text_classifier
+from wenfang.models import (
+    bert,
+    gan,
+    gpt,
+    gpt2,
+    picture_encoder,
+    seq2seq,
+    text_classifier,
+    unet,
+    vae,
+)
 
 # Each is an nn.Module with `config_class` and `initialise(generator)`, made from its own Config.
 MODELS: dict[str, Any] = {
@@ -14,6 +24,9 @@ MODELS: dict[str, Any] = {
     "seq2seq": seq2seq.Seq2Seq,
     "text-classifier": text_classifier.TextClassifier,
     "picture-encoder": picture_encoder.PictureEncoder,
+    "vae": vae.VAE,
+    "gan": gan.GAN,
+    "unet": unet.UNet,
 }
 
 # Those that predict the next token from all before it.
@@ -23,9 +36,12 @@ __all__ = [
     "MODELS",
     "CausalModel",
     "bert",
+    "gan",
     "gpt",
     "gpt2",
     "picture_encoder",
     "seq2seq",
     "text_classifier",
+    "unet",
+    "vae",
 ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -77,7 +78,7 @@ class Config:
     @property
     def map_side(self) -> int:
         """Side of the smallest map."""
-        return self.side_px // 2 ** (len(self.channels) - 1)
+        return self.side_px >> (len(self.channels) - 1)
 
     @property
     def values(self) -> int:
@@ -115,8 +116,7 @@ class ConvolutionalGenerator(nn.Module):
         self.side = config.map_side
         self.head = nn.Linear(config.latent_width, channels[0] * self.side**2)
         self.convs = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(channels[:-1], channels[1:], strict=True)
+            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(channels)
         )
         self.norms = nn.ModuleList(
             nn.GroupNorm(config.groups, one, eps=EPSILON) for one in channels
@@ -252,5 +252,7 @@ class GAN(nn.Module):
 
 
 PRESETS = {
-    "tiny": Config(side_px=8, latent_width=6, channels=(8, 8), groups=4, hidden_width=12, classes=3),
+    "tiny": Config(
+        side_px=8, latent_width=6, channels=(8, 8), groups=4, hidden_width=12, classes=3
+    ),
 }

@@ -121,7 +121,8 @@ class Residual(nn.Module):
         else:
             h = self.norm2(h + told)
         h = self.conv2(self.dropout(functional.silu(h)))
-        return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+        out: Tensor = h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+        return out
 
 
 class Attention(nn.Module):
@@ -146,7 +147,8 @@ class Attention(nn.Module):
         )
         read = functional.scaled_dot_product_attention(query, key, value)
         out = self.to_out[0](read.transpose(1, 2).reshape(batch, -1, channels))
-        return x + out.transpose(1, 2).view(batch, channels, height, width)
+        added: Tensor = x + out.transpose(1, 2).view(batch, channels, height, width)
+        return added
 
 
 class Resample(nn.Module):

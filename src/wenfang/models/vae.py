@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -73,7 +74,7 @@ class Config:
     @property
     def map_side(self) -> int:
         """Side of the smallest map."""
-        return self.side_px // 2 ** (len(self.channels) - 1)
+        return self.side_px >> (len(self.channels) - 1)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -130,8 +131,7 @@ class Encoder(nn.Module):
         channels = config.channels
         self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1)
-            for before, after in zip(channels[:-1], channels[1:], strict=True)
+            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(channels)
         )
         self.levels = nn.ModuleList(
             nn.ModuleList(Residual(one, config.groups) for _ in range(config.blocks))
@@ -173,8 +173,7 @@ class Decoder(nn.Module):
             else nn.Conv2d(config.latent_width, channels[0], 1)
         )
         self.up = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(channels[:-1], channels[1:], strict=True)
+            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(channels)
         )
         self.levels = nn.ModuleList(
             nn.ModuleList(Residual(one, config.groups) for _ in range(config.blocks))
@@ -222,7 +221,9 @@ class VAE(nn.Module):
         return output.sigmoid() if self.config.likelihood == "bernoulli" else output
 
     def log_likelihood(self, pictures: Tensor, output: Tensor) -> Tensor:
-        """Nats of each picture, given the decoder's output: (B, C, S, S), (…, B, C, S, S) -> (…, B).
+        """Nats of each picture, given what the decoder put out.
+
+        pictures (B, C, S, S), output (…, B, C, S, S) -> (…, B)
 
         "bernoulli" reads values of 0..1 (and is a likelihood for 0 and 1 only)
         """
@@ -243,7 +244,9 @@ class VAE(nn.Module):
                 nn.init.zeros_(weight)
             else:
                 small = 0.1 if name == "encoder.head.weight" else 1.0
-                nn.init.normal_(weight, std=small / math.sqrt(weight[0].numel()), generator=generator)
+                nn.init.normal_(
+                    weight, std=small / math.sqrt(weight[0].numel()), generator=generator
+                )
 
 
 PRESETS = {

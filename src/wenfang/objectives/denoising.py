@@ -69,7 +69,8 @@ class Denoising:
         """Mean squared error of each picture's output: (B,)."""
         noisy = self.path.add_noise(pictures, noise, t)
         output = model(self.path.scaled(noisy, t), self.path.clue(t), classes)
-        return (output - self.path.target(pictures, noise, t)).square().mean((1, 2, 3))
+        off: Tensor = output - self.path.target(pictures, noise, t)
+        return off.square().mean((1, 2, 3))
 
     def draw_times(self, count: int, rng: torch.Generator) -> Tensor:
         """(B,) times, one in each of `count` equally likely parts."""

@@ -87,7 +87,8 @@ def log_weights(model: VAE, pictures: Tensor, noise: Tensor) -> Tensor:
     output = model.decoder(latent.flatten(0, 1)).unflatten(0, noise.shape[:2])
     squares = latent.flatten(2).square() + math.log(2 * math.pi)
     prior = -squares.sum(-1) / 2
-    return model.log_likelihood(pictures, output) + prior - posterior.log_prob(latent)
+    weights: Tensor = model.log_likelihood(pictures, output) + prior - posterior.log_prob(latent)
+    return weights
 
 
 @torch.no_grad()
