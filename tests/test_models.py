@@ -64,14 +64,15 @@ def inputs(family: str, batch: int = 3, time: int = 11) -> Tensor:
 def answer(family: str, model: Any, data: Tensor) -> Tensor:
     """What a model of the family makes of `inputs`."""
     if family in PICTURES:
-        return picture_answer(family, model, data)
+        pictures: Tensor = picture_answer(family, model, data)
+        return pictures
     found: Tensor = model(data, None, data) if family in PAIRED else model(data)
     if family in BOTH_WAYS:  # its other head, whose answer counts for the whole row
         found = found + model.next_sentence(model.hidden(data)).diff()[:, :, None]
     return found
 
 
-def picture_answer(family: str, model: Any, data: Tensor) -> Tensor:
+def picture_answer(family: str, model: Any, data: Tensor) -> Any:
     """What all parts of a maker of pictures have to say: (B, C, S, S)."""
     classes = (10 * data.flatten(1).sum(1).abs()).long() % 3  # the same alone and together
     if family == "unet":
