@@ -11,6 +11,7 @@ B batch; *event the shape of one sample; t (B,) float32 in 0..1
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -23,7 +24,7 @@ Prediction = Literal["noise", "data", "velocity", "flow"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path:
+class Path(ABC):
     """What all paths share; a subclass says what alpha and sigma are.
 
     prediction  what the network is asked for, with x the data and e the noise:
@@ -49,13 +50,13 @@ class Path:
         if not 0 < self.data_std < math.inf:
             raise ConfigError("path.data_std is {value}; it must be above 0", value=self.data_std)
 
+    @abstractmethod
     def alpha(self, t: Tensor) -> Tensor:
         """What the data is multiplied by at t."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sigma(self, t: Tensor) -> Tensor:
         """Standard deviation of the noise at t, in units of the data."""
-        raise NotImplementedError
 
     def times(self, steps: int) -> Tensor:
         """(steps + 1,) strictly falling from `last` to 0, where samples are data."""

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from wenfang.errors import ConfigError
 from wenfang.models.dropout import Dropout
+from wenfang.models.sizes import require_counts
 
 PADDING_ID = 0
 SEGMENTS = 2
@@ -52,13 +53,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        for name in ("width", "layers", "heads", "hidden_width", "context"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    "model.{name} is {value}; it must be at least 1",
-                    name=name,
-                    value=getattr(self, name),
-                )
+        require_counts(self, "width", "layers", "heads", "hidden_width", "context")
         if self.width % self.heads:
             raise ConfigError(
                 "model.width {width} must be a multiple of model.heads {heads}",

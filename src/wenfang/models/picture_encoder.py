@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wenfang.errors import ConfigError
+from wenfang.models.sizes import require_channels, require_counts, require_halves
 
 EPSILON = 1e-5  # of the normalisation
 
@@ -39,26 +39,9 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        for name in ("side_px", "groups", "dimensions"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    "model.{name} is {value}; it must be at least 1",
-                    name=name,
-                    value=getattr(self, name),
-                )
-        if not self.channels or min(self.channels) < 1:
-            raise ConfigError("model.channels must be one or more numbers above 0")
-        if any(count % self.groups for count in self.channels):
-            raise ConfigError(
-                "model.groups {groups} must divide every one of model.channels", groups=self.groups
-            )
-        if self.side_px % 2 ** len(self.channels):
-            raise ConfigError(
-                "model.side_px is {side}; {count} stages need a multiple of {least}",
-                side=self.side_px,
-                count=len(self.channels),
-                least=2 ** len(self.channels),
-            )
+        require_counts(self, "side_px", "groups", "dimensions")
+        require_channels(self.channels, self.groups)
+        require_halves(self.side_px, len(self.channels), len(self.channels))
 
 
 class Stage(nn.Module):

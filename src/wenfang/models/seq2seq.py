@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from wenfang.errors import ConfigError
 from wenfang.models.dropout import Dropout
+from wenfang.models.sizes import require_counts
 
 SIZES = (
     "width",
@@ -65,13 +66,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        for name in SIZES:
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    "model.{name} is {value}; it must be at least 1",
-                    name=name,
-                    value=getattr(self, name),
-                )
+        require_counts(self, *SIZES)
         if self.position_buckets < 4 or self.position_distance <= self.position_buckets // 2:
             raise ConfigError(
                 "model.position_buckets {buckets} must be 4 or more, and less than twice "

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.errors import ConfigError
+from wenfang.models.sizes import require_counts
 
 PADDING_ID, UNKNOWN_ID = 0, 1  # the tokenizer's first two specials
 # Hash of an n-gram: 40 bits, so that a product by FACTOR stays below 2**61.
@@ -48,13 +49,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        for name in ("classes", "width", "channels", "gram_sizes", "buckets"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    "model.{name} is {value}; it must be at least 1",
-                    name=name,
-                    value=getattr(self, name),
-                )
+        require_counts(self, "classes", "width", "channels", "gram_sizes", "buckets")
         if self.buckets & (self.buckets - 1):
             raise ConfigError(
                 "model.buckets is {value}; it must be a power of 2", value=self.buckets

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.errors import ConfigError
+from wenfang.models.sizes import require_channels, require_counts
 
 LONGEST_PERIOD = 10_000.0
 EPSILON = 1e-5
@@ -50,25 +51,14 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        for name in ("in_channels", "out_channels", "blocks", "head_width", "groups"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    "model.{name} is {value}; it must be at least 1",
-                    name=name,
-                    value=getattr(self, name),
-                )
-        if not self.channels or min(self.channels) < 1:
-            raise ConfigError("model.channels must be one or more numbers above 0")
+        require_counts(self, "in_channels", "out_channels", "blocks", "head_width", "groups")
+        require_channels(self.channels, self.groups)
         if len(self.attention) != len(self.channels):
             raise ConfigError(
                 "model.attention has {count} entries; model.channels has {levels}, and each level "
                 "needs one",
                 count=len(self.attention),
                 levels=len(self.channels),
-            )
-        if any(count % self.groups for count in self.channels):
-            raise ConfigError(
-                "model.groups {groups} must divide every one of model.channels", groups=self.groups
             )
         attended = [c for c, a in zip(self.channels, self.attention, strict=True) if a]
         if any(count % self.head_width for count in (*attended, self.channels[-1])):

@@ -36,13 +36,11 @@ class Denoising:
               any, which on a straight path is Euler's method for the flow; "heun" corrects each
               step by a second look; "dpm++2m" by the last step's (Lu et al. 2022,
               arXiv:2211.01095)
-    guidance  1: none; more: away from what the model would draw without its condition
     """
 
     solver: Solver = "dpm++2m"
     steps: int = 20
     eta: float = 0.0
-    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
