@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from wenfang import config
 from wenfang.errors import ConfigError
 
 Prediction = Literal["noise", "data", "velocity", "flow"]
@@ -223,6 +225,26 @@ PATHS: dict[str, type[Path]] = {
     "edm": VarianceExploding,
     "flow": Flow,
 }
+PathKind = Literal["variance_preserving", "edm", "flow"]
+
+
+def path_record(kind: PathKind, path: Path) -> dict[str, object]:
+    """A path as JSON values, for the bundle of the model that was asked along it."""
+    return {"kind": kind, **config.to_dict(path)}
+
+
+def path_of(record: object, where: str, error: config.ErrorClass = ConfigError) -> Path:
+    """The path that `path_record` told of; raises `error` with `where` for anything else."""
+    content = dict(record) if isinstance(record, Mapping) else {}
+    kind = content.pop("kind", None)
+    if kind not in PATHS:
+        raise error(
+            "{where}: path.kind is {kind}; the paths are {names}",
+            where=where,
+            kind=kind,
+            names=", ".join(PATHS),
+        )
+    return config.from_dict(PATHS[kind], content, where=where, error=error)
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:

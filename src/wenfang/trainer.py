@@ -79,12 +79,17 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One objective and the parameters that it moves; `parameters` is a regular expression."""
+    """One objective and the parameters that it moves.
+
+    parameters  a regular expression that their names hold
+    every       so many steps apart the phase has its turn
+    """
 
     name: str = "model"
     objective: Objective
     optim: OptimConfig
     parameters: str = ""
+    every: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +166,8 @@ class Trainer:
         config = self.task.config
         values: dict[str, float] = {}
         for phase, optimizers in zip(self.task.phases, self.optimizers, strict=True):
+            if (self.step + 1) % phase.every:
+                continue
             factor = optim.rate(phase.optim, self.step, config.steps)
             optim.set_rate(optimizers, factor)
             values |= self._phase(phase, optimizers)

@@ -15,6 +15,8 @@ from typing import NoReturn
 from wenfang.atomic import exclusive, new_folder, sha256_bytes, sha256_file
 from wenfang.config import nearest
 from wenfang.data.dataset import MANIFEST, Dataset
+from wenfang.data.digits import SETTINGS as DIGIT_SETTINGS
+from wenfang.data.digits import digit_rows
 from wenfang.data.drawings import Archive, prepare_drawings
 from wenfang.data.e2e import SETTINGS, e2e_rows
 from wenfang.data.encoder_texts import Material, prepare_encoder_texts
@@ -30,10 +32,10 @@ from wenfang.data.parallel import (
     caption_files,
     prepare_captions,
     prepare_short_sentences,
-    write_pairs,
 )
 from wenfang.data.prepare import prepare
 from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, request_for
+from wenfang.data.rows import write_rows
 from wenfang.data.shards import ShardWriter
 from wenfang.data.split import Split
 from wenfang.errors import DataError, NotFoundError
@@ -250,7 +252,16 @@ def make_venues(named: NamedSource, path: Path, output: Path, on_event: OnEvent 
     files = (named, *named.further)
     hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
     rows = e2e_rows(path.parent)
-    return write_pairs(named.name, named.source(path), hashes, SETTINGS, rows, output)
+    return write_rows(named.name, named.source(path), hashes, SETTINGS, rows, output)
+
+
+def make_digits(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:
+    """Handwritten digits as pictures, the test part the official one."""
+    files = (named, *named.further)
+    hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
+    rows = digit_rows(path.parent)
+    source = named.source(path)
+    return write_rows(named.name, source, hashes, DIGIT_SETTINGS, rows, output, kind="digits")
 
 
 def make_encoder_texts(
@@ -438,6 +449,33 @@ ENCODER_TEXTS = replace(
         ),
     ),
 )
+DIGITS = NamedSource(
+    name="mnist",
+    origin="github.com/rasbt/mnist-pngs at d26bd33bf1e454dd15bd4fe8b8ba64c76308f91c, packed again "
+    "into the four idx files of yann.lecun.com/exdb/mnist",
+    licence="CC-BY-SA-3.0",
+    notice="MNIST handwritten digits by Yann LeCun and Corinna Cortes, from NIST's databases, "
+    "CC BY-SA 3.0.",
+    file=NamedFile(
+        name="train-images-idx3-ubyte.gz",
+        sha256="db8f937d487057fb14a9f0fbe97f0bc8d311ab41b750d41e1ff37c43b9e55e19",
+    ),
+    make=make_digits,
+)
+DIGIT_FILES = (
+    NamedFile(
+        name="train-labels-idx1-ubyte.gz",
+        sha256="51fc562b6747b666fbf6e84ce29d43c3cb5f9c388c664d43b33f02095313405a",
+    ),
+    NamedFile(
+        name="t10k-images-idx3-ubyte.gz",
+        sha256="cfeddb84311ecf044fc6a5b0f6ee8a24d265d4e83e388400186eb114082f4209",
+    ),
+    NamedFile(
+        name="t10k-labels-idx1-ubyte.gz",
+        sha256="e41c74e484045d39b462a7790a4af51301bd9b0b24f0154798d713ec68c45920",
+    ),
+)
 NAMED: dict[str, NamedSource] = {
     "chinese_poetry": NamedSource(
         name="chinese_poetry",
@@ -487,6 +525,11 @@ NAMED: dict[str, NamedSource] = {
         further=tuple(replace(E2E, file=file) for file in VENUE_FILES),
     ),
     "encoder_texts": ENCODER_TEXTS,
+    "mnist": replace(
+        DIGITS,
+        file=replace(DIGITS.file, name=f"mnist/{DIGITS.file.name}"),
+        further=tuple(replace(DIGITS, file=file) for file in DIGIT_FILES),
+    ),
     "multi30k_en_de": replace(
         CAPTIONS,
         name="multi30k_en_de",

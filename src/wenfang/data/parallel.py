@@ -9,22 +9,15 @@ from __future__ import annotations
 import gzip
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wenfang.atomic import exclusive, new_folder, sha256_bytes
-from wenfang.data.dataset import MANIFEST, Dataset
-from wenfang.data.lineage import FORMAT, dataset_manifest, request_key, source_manifest
-from wenfang.data.lines import SourceFile
-from wenfang.data.request import Source, request_for
-from wenfang.data.shards import ShardWriter
+from wenfang.data.dataset import Dataset
+from wenfang.data.request import Source
+from wenfang.data.rows import write_rows
 from wenfang.data.split import Split
 from wenfang.errors import DataError
-from wenfang.store.manifest import to_record, write_manifest
-
-Rows = Iterable[tuple[str, dict[str, Any]]]
 
 # The official files of the captions, by the part that they become.
 CAPTIONS = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
@@ -57,7 +50,7 @@ def prepare_captions(name: str, source: Source, hashes: Mapping[str, str], outpu
     """
     folder = Path(source.path).parent
     settings = {"case": "lower", "marks": "plain quotes and dashes", "split": "official"}
-    return write_pairs(name, source, hashes, settings, _captions(folder), output)
+    return write_rows(name, source, hashes, settings, _captions(folder), output)
 
 
 def _captions(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -91,7 +84,7 @@ def prepare_short_sentences(
     """
     parts, lost = short_sentences(Path(source.path))
     settings = {"script": "simplified", "directions": 2, "split": "0.9, 0.05, 0.05 by sentence"}
-    return write_pairs(
+    return write_rows(
         name, source, hashes, settings, _both_ways(parts), output, {"same_pair": lost}
     )
 
@@ -155,45 +148,3 @@ def plain_chinese(text: str) -> str:
     quoted = _QUOTED.sub(lambda found: f"“{found[1] or found[2] or ''}”", " ".join(folded.split()))
     close = re.sub(rf"(?<=[{HAN}，。？！；：、“”]) | (?=[{HAN}，。？！；：、“”])", "", quoted)
     return _NARROW_MARK.sub(lambda found: found[0].strip().translate(_WIDE), close)
-
-
-def write_pairs(
-    name: str,
-    source: Source,
-    hashes: Mapping[str, str],
-    settings: Mapping[str, object],
-    rows: Rows,
-    output: Path,
-    rejected: Mapping[str, int] | None = None,
-) -> Dataset:
-    """The data set of `rows` ((split, record) each), with its source and licence.
-
-    hashes    SHA-256 by the name of each file; they lie beside source.path
-    settings  what was done to the text, for the manifest and the key
-    rejected  pairs left out, by the reason
-    """
-    folder, lost = Path(source.path).parent, dict(rejected or {})
-    files = [SourceFile(path=folder / one, name=one) for one in hashes]
-    manifest = source_manifest(source, files, list(hashes.values()))
-    request = request_for("none", (source,), str(output))
-    made = f"{FORMAT} pairs {sorted(settings.items())} {request_key(request, [manifest], [])}"
-    with exclusive(output.parent / f".{output.name}.lock", str(output)), new_folder(output) as new:
-        counts: Counter[str] = Counter()
-        with ShardWriter(new, request.shard_bytes) as writer:
-            for split, record in rows:
-                counts[split] += 1
-                writer.write(split, record)
-        facts: dict[str, object] = {
-            "sources": [to_record(manifest)],
-            "settings": dict(settings),
-            "counts": {
-                "read": counts.total() + sum(lost.values()),
-                "kept": counts.total(),
-                "rejected": lost,
-                "splits": {split: writer.totals(split) for split in counts},
-            },
-            "shards": writer.shards,
-        }
-        key = sha256_bytes(made.encode())
-        write_manifest(new / MANIFEST, dataset_manifest(name, key, [manifest], facts))
-    return Dataset.open(output)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wenfang.errors import ConfigError
 from wenfang.models.sizes import require_channels, require_counts, require_halves
 
 EPSILON = 1e-5
@@ -30,6 +31,7 @@ class Config:
     """Shape of an autoencoder.
 
     side_px     of the square pictures
+    patch       side of the squares of pixels that are read, and written, as one
     channels    of each level; every level but the first halves the side
     blocks      residual blocks of a level
     groups      of channels that are normalised together; divides every one of `channels`
@@ -41,6 +43,7 @@ class Config:
 
     in_channels: int = 1
     side_px: int = 28
+    patch: int = 1
     channels: tuple[int, ...] = (32, 64, 64)
     blocks: int = 1
     groups: int = 8
@@ -50,14 +53,20 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        require_counts(self, "in_channels", "side_px", "blocks", "groups", "latent_width")
+        require_counts(self, "in_channels", "side_px", "patch", "blocks", "groups", "latent_width")
         require_channels(self.channels, self.groups)
-        require_halves(self.side_px, len(self.channels), len(self.channels) - 1)
+        if self.side_px % self.patch:
+            raise ConfigError(
+                "model.patch {patch} does not divide model.side_px {side}",
+                patch=self.patch,
+                side=self.side_px,
+            )
+        require_halves(self.side_px // self.patch, len(self.channels), len(self.channels) - 1)
 
     @property
     def map_side(self) -> int:
         """Side of the smallest map."""
-        return self.side_px >> (len(self.channels) - 1)
+        return self.side_px // self.patch >> (len(self.channels) - 1)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -112,7 +121,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config
         channels = config.channels
-        self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
+        self.conv_in = nn.Conv2d(
+            config.in_channels, channels[0], config.patch + 2, stride=config.patch, padding=1
+        )
         self.down = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(channels)
         )
@@ -163,7 +174,8 @@ class Decoder(nn.Module):
             for one in channels
         )
         self.norm = nn.GroupNorm(config.groups, channels[-1], eps=EPSILON)
-        self.conv_out = nn.Conv2d(channels[-1], config.in_channels, 3, padding=1)
+        values = config.in_channels * config.patch**2
+        self.conv_out = nn.Conv2d(channels[-1], values, 3, padding=1)
 
     def forward(self, latent: Tensor) -> Tensor:
         """latent (B, *latent) -> (B, C, S, S), as the likelihood reads it."""
@@ -179,8 +191,8 @@ class Decoder(nn.Module):
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
                 x = block(x)
-        out: Tensor = self.conv_out(functional.silu(self.norm(x)))
-        return out
+        x = self.conv_out(functional.silu(self.norm(x)))
+        return functional.pixel_shuffle(x, self.config.patch) if self.config.patch > 1 else x
 
 
 class VAE(nn.Module):

@@ -15,21 +15,23 @@ from wenfang.objectives import Batch, Loss
 class Classification:
     """Mean cross-entropy in nats over the examples of a batch.
 
-    batch["tokens"]  (B, T) int64; batch["label"]  (B,) int64.
+    batch[inputs]  what the model reads, (B, T) int64 tokens; batch[label]  (B,) int64
     label_smoothing  share of each label spread over all classes (Szegedy et al. 2016,
                      arXiv:1512.00567), since people disagree about such labels
     """
 
     label_smoothing: float = 0.1
+    inputs: str = "tokens"
+    label: str = "label"
 
     def __call__(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
         """The loss of a classifier on one batch."""
-        logits = model(batch["tokens"])
+        logits = model(batch[self.inputs])
         loss = functional.cross_entropy(
-            logits, batch["label"], label_smoothing=self.label_smoothing
+            logits, batch[self.label], label_smoothing=self.label_smoothing
         )
         return Loss(value=loss)
 
     def weight(self, batch: Batch) -> float:
         """Number of examples."""
-        return float(len(batch["label"]))
+        return float(len(batch[self.label]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wenfang.recipes.bert import comment_classes, comments
 from wenfang.recipes.copywriter import copywriter
+from wenfang.recipes.digits import digit_reader, digits_diffusion, digits_gan, digits_vae
 from wenfang.recipes.encoder import encoder
 from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
@@ -23,6 +24,10 @@ RECIPES = {
     "comment-classes-zh": comment_classes,
     "encoder": encoder,
     "translator": translator,
+    "digits-vae": digits_vae,
+    "digits-gan": digits_gan,
+    "digits-diffusion": digits_diffusion,
+    "digit-reader": digit_reader,
     "tiny": tiny,
 }
 

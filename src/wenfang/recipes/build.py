@@ -21,7 +21,6 @@ from wenfang.data.batches import (
     ExampleBatches,
     Examples,
     LabelledBatches,
-    Share,
     WindowBatches,
 )
 from wenfang.data.bilingual import BILINGUAL
@@ -29,23 +28,20 @@ from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import LAYOUTS, VERSE
 from wenfang.data.masked import MASKED
 from wenfang.data.pair_layouts import PAIR_LAYOUTS
-from wenfang.data.picture_batches import PictureBatches
 from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
 from wenfang.models import MODELS, CausalModel
 from wenfang.models.bert import Config as BertConfig
 from wenfang.models.load import tokenizer_of
-from wenfang.models.picture_encoder import Config as PictureConfig
 from wenfang.objectives import Objective
 from wenfang.objectives.classification import Classification
-from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
 from wenfang.objectives.span import SENTINEL_NAMES
 from wenfang.recipes.class_scores import EVALUATION_ROWS, class_logits, labels_of
 from wenfang.recipes.learn_encoder import learn_bilingual
 from wenfang.recipes.learn_masked import learn_classes, learn_masked
 from wenfang.recipes.learn_pairs import learn_pairs, learn_spans
-from wenfang.recipes.picture_suite import read_drawings
+from wenfang.recipes.learn_pictures import PICTURE_LEARNING
 from wenfang.recipes.recipe import ObjectiveConfig, Recipe
 from wenfang.recipes.streams import stream_tokens
 from wenfang.recipes.tune import settings_of
@@ -80,14 +76,15 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
         if base:
             load_weights(model, _below_the_head(model, base), base.folder)
     tuned = _thin(recipe, model)
-    objective, batches, evaluate = (
-        LEARNING[recipe.data.layout](recipe, dataset, tokenizer)
-        if tokenizer
-        else _pictures(recipe, dataset)
-    )
+    phases: tuple[Phase, ...]
+    if tokenizer:
+        objective, batches, evaluate = LEARNING[recipe.data.layout](recipe, dataset, tokenizer)
+        phases = (Phase(objective=objective, optim=recipe.optim, parameters=tuned),)
+    else:
+        phases, batches, evaluate = PICTURE_LEARNING[recipe.data.layout](recipe, dataset)
     task = Task(
         model=model,
-        phases=(Phase(objective=objective, optim=recipe.optim, parameters=tuned),),
+        phases=phases,
         batches=batches,
         config=recipe.train,
         evaluate=evaluate,
@@ -146,15 +143,15 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
 
 
 def _tokenizer(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> Tokenizer | None:
-    if recipe.data.layout == "pictures":
+    if recipe.data.layout in PICTURE_LEARNING:
         return None
     known = tokenizer_of(base) if base else None
     return known or _train_tokenizer(recipe, dataset)
 
 
 def _sized(recipe: Recipe, tokenizer: Tokenizer, base: BundleFiles | None) -> Recipe:
-    assert not isinstance(recipe.model, PictureConfig)
-    size = recipe.model.vocabulary_size
+    model: Any = recipe.model
+    size = model.vocabulary_size
     if base and size > tokenizer.size:  # a foreign table with rows that no token has
         return recipe
     if size not in (0, tokenizer.size):
@@ -163,7 +160,7 @@ def _sized(recipe: Recipe, tokenizer: Tokenizer, base: BundleFiles | None) -> Re
             size=size,
             found=tokenizer.size,
         )
-    return replace(recipe, model=replace(recipe.model, vocabulary_size=tokenizer.size))
+    return replace(recipe, model=replace(model, vocabulary_size=tokenizer.size))
 
 
 def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
@@ -285,29 +282,6 @@ def _labelled(recipe: Recipe, dataset: Dataset, tokenizer: Tokenizer) -> Learnin
         }
 
     return Classification(), batches, evaluate
-
-
-def _pictures(recipe: Recipe, dataset: Dataset) -> Learning:
-    assert isinstance(recipe.model, PictureConfig)
-    train, valid = (read_drawings(dataset, split) for split in ("train", "valid"))
-    batches = PictureBatches(
-        drawings=train,
-        batch_size=recipe.train.batch_size,
-        seed=recipe.train.seed,
-        side_px=recipe.model.side_px,
-    )
-    count = min(recipe.data.validation_examples, len(valid.glyphs))
-    measured = PictureBatches(
-        drawings=valid, batch_size=count, seed=0, side_px=recipe.model.side_px
-    ).batch(0, Share())
-    objective = Contrastive()
-
-    @torch.no_grad()
-    def evaluate(model: nn.Module) -> dict[str, float]:
-        loss = objective(model, measured, torch.Generator())
-        return {"val_loss": float(loss.value)} | {f"val_{n}": v for n, v in loss.parts.items()}
-
-    return objective, batches, evaluate
 
 
 def example_loss(

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from wenfang.knowledge.verse import FORMS
-from wenfang.models import bert, gpt, gpt2, picture_encoder, seq2seq
+from wenfang.models import (
+    bert,
+    gan,
+    gpt,
+    gpt2,
+    picture_classifier,
+    picture_encoder,
+    seq2seq,
+    text_classifier,
+    unet,
+    vae,
+)
 from wenfang.recipes.recipe import AnyModel, Recipe
 from wenfang.store import Manifest
 
@@ -187,11 +198,25 @@ def _shape(model: AnyModel) -> str:
             f"stages of {', '.join(map(str, model.channels))} channels upon {model.side_px} x "
             f"{model.side_px} pixels, vectors of {model.dimensions} dimensions"
         )
+    if not isinstance(model, text_classifier.Config):
+        return _picture_shape(model)
     return (
         f"weights for 1- to {model.gram_sizes}-grams in {model.buckets:,} buckets, and "
         f"{model.channels} convolutions of each size {', '.join(map(str, model.kernel_sizes))} "
         f"over width {model.width}, vocabulary {model.vocabulary_size:,}"
     )
+
+
+def _picture_shape(
+    model: picture_classifier.Config | vae.Config | gan.Config | unet.Config,
+) -> str:
+    levels = f"levels of {', '.join(map(str, model.channels))} channels"
+    if isinstance(model, unet.Config):
+        return f"{levels}, {model.blocks} blocks each"
+    levels += f" upon {model.side_px} x {model.side_px} pixels"
+    if isinstance(model, picture_classifier.Config):
+        return f"{levels}, {model.features} features"
+    return f"{levels}, latents of {model.latent_width} numbers"
 
 
 def _counts(dataset: Manifest) -> str:

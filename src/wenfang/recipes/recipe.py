@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from wenfang import config
 from wenfang.errors import ConfigError
-from wenfang.models import MODELS, bert, gpt, gpt2, picture_encoder, seq2seq, text_classifier
+from wenfang.models import (
+    MODELS,
+    bert,
+    gan,
+    gpt,
+    gpt2,
+    picture_classifier,
+    picture_encoder,
+    seq2seq,
+    text_classifier,
+    unet,
+    vae,
+)
+from wenfang.noise import PATHS, Path, PathKind
+from wenfang.objectives.adversarial import Game
+from wenfang.objectives.denoising import Times, Weighting
+from wenfang.objectives.reconstruction import Elbo
 from wenfang.optim import OptimConfig
 from wenfang.trainer import TrainConfig
 
@@ -17,11 +33,14 @@ from wenfang.trainer import TrainConfig
 class DataConfig:
     """Which data set, and how its records become examples.
 
-    layout          "stream" for windows of one text, "pictures" for views of drawings, else a
-                    name of wenfang.data.layouts
+    layout          "stream" for windows of one text, a name of wenfang.data.layouts, or one for
+                    pictures: "pictures" (views of drawings), "picture-classes", "elbo", "game",
+                    "denoising"
     window          tokens predicted at once, for streams
     drop_condition  share of examples that the model sees without their condition
     labels_share    share of the labelled examples that are used, for the layout "classes"
+    shift_px        pictures are moved by up to so much each time they are seen, for the layout
+                    "picture-classes"
     """
 
     source: str
@@ -30,6 +49,7 @@ class DataConfig:
     drop_condition: float = 0.0
     validation_examples: int = 1500
     labels_share: float = 1.0
+    shift_px: int = field(default=0, metadata={"later": True})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +62,49 @@ class TokenizerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GameConfig:
+    """How a generator and a discriminator play; see wenfang.objectives.adversarial.
+
+    turns  the discriminator's steps for each of the generator's
+    """
+
+    game: Game = "non-saturating"
+    gradient_penalty: float = 0.0
+    r1: float = 0.0
+    turns: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning."""
+        if self.turns < 1:
+            raise ConfigError(
+                "objective.game.turns is {value}; it must be at least 1", value=self.turns
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoisingConfig:
+    """What a denoiser is asked for; see wenfang.noise and wenfang.objectives.denoising.
+
+    prediction  "": the path's own
+    """
+
+    path: PathKind = "flow"
+    prediction: Literal["", "noise", "data", "velocity", "flow"] = ""
+    data_std: float = 1.0
+    times: Times = "uniform"
+    weighting: Weighting = "even"
+    snr_most: float = 5.0
+    drop_condition: float = 0.1
+
+    def built_path(self) -> Path:
+        """The path for both the objective and the sampler."""
+        kind: Any = PATHS[self.path]
+        asked = {"prediction": self.prediction} if self.prediction else {}
+        path: Path = kind(data_std=self.data_std, **asked)
+        return path
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
     """How a method is set; what a layout does not use stays at its default.
 
@@ -51,6 +114,7 @@ class ObjectiveConfig:
     temperature, hidden_weight, texts_a_batch  of the layout "bilingual": what cosines are divided
                      by, how much hidden words count beside translations, and in how many texts
                      words are hidden at once
+    elbo, game, denoising  of the layouts of these names
     """
 
     label_smoothing: float = 0.0
@@ -59,6 +123,9 @@ class ObjectiveConfig:
     temperature: float = 0.05
     hidden_weight: float = 0.3
     texts_a_batch: int = 48
+    elbo: Elbo = Elbo()
+    game: GameConfig = GameConfig()
+    denoising: DenoisingConfig = DenoisingConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +165,10 @@ AnyModel: TypeAlias = (
     | seq2seq.Config
     | text_classifier.Config
     | picture_encoder.Config
+    | picture_classifier.Config
+    | vae.Config
+    | gan.Config
+    | unet.Config
 )
 
 
@@ -105,7 +176,7 @@ AnyModel: TypeAlias = (
 class Recipe:
     """A complete run: data, tokenizer, model, optimizer, length. `family` decides what model is.
 
-    tokenizer  not used by the layout "pictures"
+    tokenizer  not used by the layouts of pictures
     tune       for runs that start from a bundle
     """
 

@@ -1,0 +1,130 @@
+"""Pictures of one size in memory, with their classes, as batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from wenfang.data.batches import Share, keep_newest
+from wenfang.data.drawings import drawing
+from wenfang.data.picture_views import upon_white
+from wenfang.device import noise
+from wenfang.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """Pictures of one part of a data set.
+
+    values   (N, C, S, S) uint8; C is 1 for grey, 3 for colours, 4 for colours with transparency
+    classes  (N,) int64, places in `names`; of pictures without labels all 0, and no names
+    """
+
+    values: NDArray[np.uint8]
+    classes: NDArray[np.int64]
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, records: Iterable[Mapping[str, Any]], channels: int) -> Pixels:
+        """Decode records with a picture in "png" and, or not, a "label"; labels are sorted.
+
+        channels  1, 3 or 4: pictures become grey or coloured upon white, or keep what is seen
+                  through
+        raises    DataError where pictures differ in size, or there is none
+        """
+        values: list[NDArray[np.uint8]] = []
+        labels: list[str] = []
+        for record in records:
+            one = _as_bytes(drawing(dict(record)), channels)
+            if values and one.shape != values[0].shape:
+                raise DataError(
+                    "{name} is {shape}, the pictures before it {first}; prepare them to one size",
+                    name=record["name"],
+                    shape="x".join(map(str, one.shape)),
+                    first="x".join(map(str, values[0].shape)),
+                )
+            values.append(one)
+            labels.append(str(record.get("label", "")))
+        if not values:
+            raise DataError("the data set has no pictures in a part that is needed")
+        names = tuple(sorted({*labels} - {""}))
+        place = {name: number for number, name in enumerate(names)}
+        return cls(
+            values=np.stack(values).transpose(0, 3, 1, 2),
+            classes=np.array([place.get(label, 0) for label in labels], np.int64),
+            names=names,
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def tensor(self, chosen: NDArray[np.int64] | slice, least: float = -1.0) -> Tensor:
+        """(b, C, S, S) float32 of `least`..1, stored with channels last."""
+        rows = torch.from_numpy(np.ascontiguousarray(self.values[chosen]))
+        scaled = rows.float().mul_((1 - least) / 255).add_(least)
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def _as_bytes(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    """(S, S, C)."""
+    if channels == 4:
+        return np.asarray(image.convert("RGBA"))
+    found = np.asarray(upon_white(image).convert("L" if channels == 1 else "RGB"))
+    return found[:, :, None] if channels == 1 else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelBatches:
+    """Batches of pictures; an epoch shows each once.
+
+    least     what black becomes; white becomes 1
+    shift_px  each picture is moved by up to so much along both axes; what comes in is `least`
+    """
+
+    pixels: Pixels
+    batch_size: int
+    seed: int
+    least: float = -1.0
+    shift_px: int = 0
+    epochs: dict[int, tuple[None, NDArray[np.int64]]] = field(default_factory=dict, init=False)
+
+    def batch(self, index: int, share: Share) -> dict[str, Tensor]:
+        """pictures (b, C, S, S) float32 of least..1, classes (b,) int64 where there are any."""
+        chosen = self._chosen(index)[share.of(self.batch_size)]
+        pictures = self.pixels.tensor(chosen, self.least)
+        if self.shift_px:
+            pictures = self._shifted(pictures, index, share)
+        batch = {"pictures": pictures}
+        if self.pixels.names:
+            batch["classes"] = torch.from_numpy(self.pixels.classes[chosen])
+        return batch
+
+    def _shifted(self, pictures: Tensor, index: int, share: Share) -> Tensor:
+        most, side = self.shift_px, pictures.shape[-1]
+        moves = noise(self.seed, "shift", index).integers(2 * most + 1, size=(self.batch_size, 2))
+        wide = functional.pad(pictures, (most,) * 4, value=self.least)
+        rows = zip(wide, moves[share.of(self.batch_size)], strict=True)
+        return torch.stack([one[:, y : y + side, x : x + side] for one, (y, x) in rows])
+
+    def _chosen(self, index: int) -> NDArray[np.int64]:
+        per_epoch = len(self.pixels) // self.batch_size
+        if not per_epoch:
+            raise DataError(
+                "{count} examples do not fill one batch of {size}; lower train.batch_size",
+                count=len(self.pixels),
+                size=self.batch_size,
+            )
+        epoch, place = divmod(index, per_epoch)
+        if epoch not in self.epochs:
+            keep_newest(self.epochs)
+            order = noise(self.seed, "order", epoch).permutation(len(self.pixels))
+            self.epochs[epoch] = (None, order)
+        return self.epochs[epoch][1][place * self.batch_size :][: self.batch_size]

@@ -1,0 +1,205 @@
+"""How models of pictures learn: phases, batches and evaluation of every layout of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from wenfang.data.batches import Batches, Share
+from wenfang.data.dataset import Dataset
+from wenfang.data.picture_batches import PictureBatches
+from wenfang.data.pixels import PixelBatches, Pixels
+from wenfang.errors import ConfigError
+from wenfang.models import gan, picture_classifier, picture_encoder, unet, vae
+from wenfang.objectives import Objective
+from wenfang.objectives.adversarial import Discriminate, Generate
+from wenfang.objectives.classification import Classification
+from wenfang.objectives.contrastive import Contrastive
+from wenfang.objectives.denoising import Denoising
+from wenfang.recipes.picture_suite import read_drawings
+from wenfang.recipes.recipe import Recipe
+from wenfang.trainer import Phase
+
+Evaluate = Callable[[nn.Module], dict[str, float]]
+PixelModel: TypeAlias = vae.Config | gan.Config | unet.Config | picture_classifier.Config
+Learnt: TypeAlias = tuple[tuple[Phase, ...], Batches, Evaluate]
+
+MEASURED_BATCH = 250
+
+
+def _views(recipe: Recipe, dataset: Dataset) -> Learnt:
+    assert isinstance(recipe.model, picture_encoder.Config)
+    train, valid = (read_drawings(dataset, split) for split in ("train", "valid"))
+    batches = PictureBatches(
+        drawings=train,
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed,
+        side_px=recipe.model.side_px,
+    )
+    count = min(recipe.data.validation_examples, len(valid.glyphs))
+    measured = PictureBatches(
+        drawings=valid, batch_size=count, seed=0, side_px=recipe.model.side_px
+    ).batch(0, Share())
+    objective = Contrastive()
+
+    @torch.no_grad()
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        loss = objective(model, measured, torch.Generator())
+        return {"val_loss": float(loss.value)} | {f"val_{n}": v for n, v in loss.parts.items()}
+
+    return (Phase(objective=objective, optim=recipe.optim),), batches, evaluate
+
+
+def _classes(recipe: Recipe, dataset: Dataset) -> Learnt:
+    assert isinstance(recipe.model, picture_classifier.Config)
+    batches, held = _batches(recipe, recipe.model, dataset, least=-1.0)
+    known = len(batches.pixels.names)
+    if recipe.model.classes != known:
+        raise ConfigError(
+            "model.classes is {asked}, the data set has {known}; set it to that",
+            asked=recipe.model.classes,
+            known=known,
+        )
+    objective = Classification(inputs="pictures", label="classes")
+
+    @torch.no_grad()
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        batches = [held.batch(index, Share()) for index in range(_count(recipe, held))]
+        logits = torch.cat([model(batch["pictures"]) for batch in batches])
+        classes = torch.cat([batch["classes"] for batch in batches])
+        return {
+            "val_loss": float(functional.cross_entropy(logits, classes)),
+            "val_accuracy_share": float((logits.argmax(1) == classes).double().mean()),
+        }
+
+    return (Phase(objective=objective, optim=recipe.optim),), batches, evaluate
+
+
+def _elbo(recipe: Recipe, dataset: Dataset) -> Learnt:
+    assert isinstance(recipe.model, vae.Config)
+    batches, held = _batches(recipe, recipe.model, dataset, least=0.0)
+    objective = recipe.objective.elbo
+    # What is measured is the plain bound, whatever is trained, so that runs can be compared.
+    measured = replace(objective, beta=1.0, free_nats=0.0, samples=1)
+    phase = Phase(objective=objective, optim=recipe.optim)
+    return (phase,), batches, _mean_loss(measured, held, _count(recipe, held))
+
+
+def _game(recipe: Recipe, dataset: Dataset) -> Learnt:
+    """The discriminators learn in every step, the generators in every `turns`-th."""
+    assert isinstance(recipe.model, gan.Config)
+    batches, held = _batches(recipe, recipe.model, dataset, least=-1.0)
+    batches, held = (_labelled(one, recipe.model.classes) for one in (batches, held))
+    asked = recipe.objective.game
+    discriminate = Discriminate(
+        game=asked.game, gradient_penalty=asked.gradient_penalty, r1=asked.r1
+    )
+    phases = (
+        Phase(
+            name="discriminator",
+            objective=discriminate,
+            optim=recipe.optim,
+            parameters=r"^discriminators\.",
+        ),
+        Phase(
+            name="generator",
+            objective=Generate(game=asked.game),
+            optim=recipe.optim,
+            parameters=r"^generators\.",
+            every=asked.turns,
+        ),
+    )
+    # A penalty asks for gradients, of which there are none in evaluation.
+    plain = Discriminate(game=asked.game)
+    return phases, batches, _mean_loss(plain, held, _count(recipe, held))
+
+
+def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
+    assert isinstance(recipe.model, unet.Config)
+    batches, held = _batches(recipe, recipe.model, dataset, least=-1.0)
+    batches, held = (_labelled(one, recipe.model.classes) for one in (batches, held))
+    asked = recipe.objective.denoising
+    objective = Denoising(
+        path=asked.built_path(),
+        times=asked.times,
+        weighting=asked.weighting,
+        snr_most=asked.snr_most,
+        no_class=recipe.model.classes,
+        drop_condition=asked.drop_condition if recipe.model.classes else 0.0,
+    )
+    measured = replace(objective, times="uniform", weighting="even", drop_condition=0.0)
+    phase = Phase(objective=objective, optim=recipe.optim)
+    return (phase,), batches, _mean_loss(measured, held, _count(recipe, held))
+
+
+def _batches(
+    recipe: Recipe, model: PixelModel, dataset: Dataset, least: float
+) -> tuple[PixelBatches, PixelBatches]:
+    """Batches to learn from, and the validation part in one fixed order."""
+    train, valid = (
+        Pixels.read(dataset.records(part), model.in_channels) for part in ("train", "valid")
+    )
+    found = train.values.shape[-1]
+    if not isinstance(model, unet.Config) and model.side_px != found:
+        raise ConfigError(
+            "model.side_px is {side}, the pictures have {found}; set it to that",
+            side=model.side_px,
+            found=found,
+        )
+    batches = PixelBatches(
+        pixels=train,
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed,
+        least=least,
+        shift_px=recipe.data.shift_px,
+    )
+    size = min(MEASURED_BATCH, len(valid))
+    return batches, PixelBatches(pixels=valid, batch_size=size, seed=0, least=least)
+
+
+def _labelled(batches: PixelBatches, classes: int) -> PixelBatches:
+    """The same batches, without classes where the model knows none."""
+    names = batches.pixels.names
+    if classes not in (0, len(names)):
+        raise ConfigError(
+            "model.classes is {asked}, the data set has {known}; set it to that",
+            asked=classes,
+            known=len(names),
+        )
+    return batches if classes else replace(batches, pixels=replace(batches.pixels, names=()))
+
+
+def _count(recipe: Recipe, held: PixelBatches) -> int:
+    """Batches of the validation part that are measured."""
+    wanted = min(recipe.data.validation_examples, len(held.pixels))
+    return max(1, wanted // held.batch_size)
+
+
+def _mean_loss(objective: Objective, held: PixelBatches, count: int) -> Evaluate:
+    """Mean loss and parts over the validation part, with the same noise every time."""
+
+    @torch.no_grad()
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        rng = torch.Generator().manual_seed(0)
+        sums: dict[str, float] = {}
+        for index in range(count):
+            loss = objective(model, held.batch(index, Share()), rng)
+            for name, value in ({"loss": float(loss.value)} | loss.parts).items():
+                sums[f"val_{name}"] = sums.get(f"val_{name}", 0.0) + value / count
+        return sums
+
+    return evaluate
+
+
+PICTURE_LEARNING: dict[str, Callable[[Recipe, Dataset], Learnt]] = {
+    "pictures": _views,
+    "picture-classes": _classes,
+    "elbo": _elbo,
+    "game": _game,
+    "denoising": _denoising,
+}
