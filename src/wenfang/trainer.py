@@ -36,7 +36,7 @@ from wenfang.checkpoint import (
     states,
 )
 from wenfang.data.batches import Batches, Share
-from wenfang.device import noise
+from wenfang.device import kept_memory, noise
 from wenfang.errors import ConfigError, StoppedError, TrainingError
 from wenfang.metrics.curve import loss_curve_svg
 from wenfang.models.products import fast_products
@@ -140,6 +140,7 @@ class Trainer:
             exclusive(self.run / f"rank{self.share.rank}.lock", str(self.run)),
             _stoppable() as stop,
             fast_products(),
+            kept_memory(),
         ):
             self._resume()
             self.on_event(Event(kind="start", step=self.step, steps=self.task.config.steps))

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wenfang.models.sizes import require_channels, require_counts, require_halves
+from wenfang.models.sizes import require_channels, require_counts, require_halves, require_patches
 
 Kind = Literal["dense", "convolutional", "recurrent"]
 EPSILON = 1e-5
@@ -32,6 +32,7 @@ class Config:
     """Shape of both nets.
 
     generator, discriminator  how each is built; a discriminator is dense or convolutional
+    patch          side of the squares of pixels that a convolutional net reads and writes as one
     channels       of each level of a convolutional net, from the whole side to the smallest map
     hidden_width   of dense layers, and of the recurrent state
     classes        0: none
@@ -43,6 +44,7 @@ class Config:
     latent_width: int = 64
     generator: Kind = "convolutional"
     discriminator: Literal["dense", "convolutional"] = "convolutional"
+    patch: int = 1
     channels: tuple[int, ...] = (32, 64, 128)
     groups: int = 8
     hidden_width: int = 256
@@ -52,15 +54,16 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        require_counts(self, "in_channels", "side_px", "latent_width", "groups", "hidden_width")
-        require_counts(self, "generators", "discriminators")
+        require_counts(self, "in_channels", "side_px", "patch", "latent_width", "groups")
+        require_counts(self, "hidden_width", "generators", "discriminators")
         require_channels(self.channels, self.groups)
-        require_halves(self.side_px, len(self.channels), len(self.channels) - 1)
+        require_patches(self.side_px, self.patch)
+        require_halves(self.side_px // self.patch, len(self.channels), len(self.channels) - 1)
 
     @property
     def map_side(self) -> int:
         """Side of the smallest map."""
-        return self.side_px >> (len(self.channels) - 1)
+        return self.side_px // self.patch >> (len(self.channels) - 1)
 
     @property
     def values(self) -> int:
@@ -103,7 +106,9 @@ class ConvolutionalGenerator(nn.Module):
         self.norms = nn.ModuleList(
             nn.GroupNorm(config.groups, one, eps=EPSILON) for one in channels
         )
-        self.conv_out = nn.Conv2d(channels[-1], config.in_channels, 3, padding=1)
+        self.patch = config.patch
+        values = config.in_channels * config.patch**2
+        self.conv_out = nn.Conv2d(channels[-1], values, 3, padding=1)
 
     def forward(self, latent: Tensor) -> Tensor:
         """latent (B, Z) -> (B, C, S, S) before it is squeezed."""
@@ -112,8 +117,8 @@ class ConvolutionalGenerator(nn.Module):
         for conv, norm in zip(self.convs, list(self.norms)[1:], strict=True):
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = functional.relu(norm(conv(x)))
-        out: Tensor = self.conv_out(x)
-        return out
+        x = self.conv_out(x)
+        return functional.pixel_shuffle(x, self.patch) if self.patch > 1 else x
 
 
 class RecurrentGenerator(nn.Module):
@@ -193,8 +198,9 @@ def _convolutions(config: Config) -> nn.Sequential:
     layers: list[nn.Module] = []
     before = config.in_channels
     for number, channels in enumerate(config.channels):
+        stride, side = (2, 3) if number else (config.patch, config.patch + 2)
         layers += [
-            nn.Conv2d(before, channels, 3, stride=2 if number else 1, padding=1),
+            nn.Conv2d(before, channels, side, stride=stride, padding=1),
             nn.LeakyReLU(LEAK),
         ]
         before = channels

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from typing import Any
 
 from torch import nn
@@ -13,8 +13,23 @@ from wenfang import config
 from wenfang.checkpoint import LINEAGE, MANIFEST, BundleFiles, load_weights, read_bundle
 from wenfang.errors import BundleError
 from wenfang.models import MODELS, CausalModel
+from wenfang.noise import Path, path_of
 from wenfang.store import from_record
 from wenfang.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painting:
+    """What a maker of pictures draws.
+
+    classes  their names, in the order that the model knows; empty: it knows none
+    path     along which a denoiser was asked; None for other families
+    """
+
+    side_px: int
+    channels: int
+    classes: tuple[str, ...] = ()
+    path: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +40,17 @@ class Loaded:
     further    manifests of what was put on it, with all that they came from: adapters
     threshold  above it a classifier's probability is a yes, below it a distance of pictures
                tells a near copy; None where nothing is decided
+    painting   of what makes pictures
     """
 
-    folder: Path
+    folder: FilePath
     model: nn.Module
     tokenizer: Tokenizer | None
     layout: str
     manifest: dict[str, Any]
     threshold: float | None = None
     further: tuple[dict[str, Any], ...] = ()
+    painting: Painting | None = None
 
     @property
     def ancestors(self) -> list[dict[str, Any]]:
@@ -48,7 +65,7 @@ class Loaded:
         return str(self.manifest["name"])
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: FilePath) -> Loaded:
     """Read, verify and build the bundle in `folder`; raises BundleError that names the fault."""
     files = read_bundle(folder)
     from_record(files.manifest, where=str(folder / MANIFEST), error=BundleError)
@@ -61,6 +78,7 @@ def load(folder: Path) -> Loaded:
         layout=str(files.config.get("layout", "stream")),
         manifest=files.manifest,
         threshold=_threshold(files),
+        painting=_painting(files),
     )
 
 
@@ -83,6 +101,21 @@ def _threshold(files: BundleFiles) -> float | None:
         path=files.folder / "config.json",
         value=found,
     )
+
+
+def _painting(files: BundleFiles) -> Painting | None:
+    found = files.config.get("painting")
+    if found is None:
+        return None
+    where = f"{files.folder / 'config.json'}: painting"
+    if not isinstance(found, dict):
+        raise BundleError("{where} is no object; get the bundle again", where=where)
+    path = found.get("path")
+    plain = {name: value for name, value in found.items() if name != "path"}
+    read = config.from_dict(Painting, plain, where=where, error=BundleError)
+    if path is None:
+        return read
+    return replace(read, path=path_of(path, where, BundleError))
 
 
 def build_model(files: BundleFiles) -> nn.Module:

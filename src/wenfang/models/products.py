@@ -29,6 +29,16 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out
 
 
+def _product_of_columns(rows: Tensor, x: Tensor) -> Tensor:
+    """rows (M, N), x (M, K) -> rows' columns by x's, (N, K); the first operand is laid out anew,
+    so it is the one whose copy, with that of the result where they change places, is smaller.
+    """
+    (m, n), k = rows.shape, x.shape[1]
+    if m * n > m * k + n * k:
+        return _product(x.t(), rows.t()).t()
+    return _product(rows.t(), x.t())
+
+
 class _Linear(torch.autograd.Function):
     """x (..., K), weight (N, K), bias (N,) or None -> (..., N), all by oneDNN."""
 
@@ -44,7 +54,7 @@ class _Linear(torch.autograd.Function):
         rows = slope.reshape(-1, slope.shape[-1])
         return (
             _product(rows, weight.t()).view(x.shape) if of_x else None,
-            _product(rows.t(), x.reshape(-1, x.shape[-1]).t()) if of_weight else None,
+            _product_of_columns(rows, x.reshape(-1, x.shape[-1])) if of_weight else None,
             rows.sum(0) if of_bias else None,
         )
 

@@ -28,6 +28,14 @@ def require_channels(channels: tuple[int, ...], groups: int) -> None:
         )
 
 
+def require_patches(side_px: int, patch: int) -> None:
+    """Refuse a picture that squares of so many pixels do not fill."""
+    if side_px % patch:
+        raise ConfigError(
+            "model.patch {patch} does not divide model.side_px {side}", patch=patch, side=side_px
+        )
+
+
 def require_halves(side_px: int, levels: int, halvings: int) -> None:
     """ConfigError for a side that cannot be halved so often; `levels` is how many the user gave."""
     least = 2**halvings

@@ -28,6 +28,7 @@ EPSILON = 1e-5
 class Config:
     """Shape of a U-Net.
 
+    patch           side of the squares of pixels that are read and written as one
     channels        of each level; every level but the last halves the side
     attention       whether the level's blocks attend, one for each of `channels`
     blocks          residual blocks of a level on the way down; one more on the way up
@@ -39,6 +40,7 @@ class Config:
 
     in_channels: int = 3
     out_channels: int = 3
+    patch: int = 1
     channels: tuple[int, ...] = (64, 128, 192)
     attention: tuple[bool, ...] = (False, False, True)
     blocks: int = 2
@@ -51,7 +53,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        require_counts(self, "in_channels", "out_channels", "blocks", "head_width", "groups")
+        require_counts(self, "in_channels", "out_channels", "patch", "blocks")
+        require_counts(self, "head_width", "groups")
         require_channels(self.channels, self.groups)
         if len(self.attention) != len(self.channels):
             raise ConfigError(
@@ -210,7 +213,8 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         channels, embedding = config.channels, 4 * config.channels[0]
-        self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
+        area = config.patch**2
+        self.conv_in = nn.Conv2d(config.in_channels * area, channels[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(channels[0], embedding)
         if config.classes:
             self.class_embedding = nn.Embedding(config.classes + 1, embedding)
@@ -237,7 +241,7 @@ class UNet(nn.Module):
             for level in range(last, -1, -1)
         )
         self.conv_norm_out = nn.GroupNorm(config.groups, channels[0], eps=EPSILON)
-        self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
+        self.conv_out = nn.Conv2d(channels[0], config.out_channels * area, 3, padding=1)
 
     def forward(self, x: Tensor, clue: Tensor, classes: Tensor | None = None) -> Tensor:
         """What the path asks of x (B, C, H, W): clue (B,) as of Path.clue, classes (B,) int64,
@@ -251,6 +255,8 @@ class UNet(nn.Module):
             if classes is None:
                 classes = torch.full((len(x),), self.config.classes, device=x.device)
             time = time + self.class_embedding(classes)
+        if self.config.patch > 1:
+            x = functional.pixel_unshuffle(x, self.config.patch)
         x = self.conv_in(x.contiguous(memory_format=torch.channels_last))
         kept = [x]
         for level in self.down_blocks:
@@ -268,11 +274,11 @@ class UNet(nn.Module):
                 x = level.block(number, torch.cat((x, kept.pop()), dim=1), time)
             for up in getattr(level, "upsamplers", ()):
                 x = up(x)
-        out: Tensor = self.conv_out(functional.silu(self.conv_norm_out(x)))
-        return out
+        x = self.conv_out(functional.silu(self.conv_norm_out(x)))
+        return functional.pixel_shuffle(x, self.config.patch) if self.config.patch > 1 else x
 
     def _require_sides(self, x: Tensor) -> None:
-        least = 2 ** (len(self.config.channels) - 1)
+        least = self.config.patch * 2 ** (len(self.config.channels) - 1)
         for side in x.shape[-2:]:
             if side % least:
                 raise ConfigError(

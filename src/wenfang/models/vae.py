@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wenfang.errors import ConfigError
-from wenfang.models.sizes import require_channels, require_counts, require_halves
+from wenfang.models.sizes import require_channels, require_counts, require_halves, require_patches
 
 EPSILON = 1e-5
 # Spreads beyond these teach nothing, and their exponential would overflow.
@@ -55,12 +54,7 @@ class Config:
         """Refuse shapes that cannot be built."""
         require_counts(self, "in_channels", "side_px", "patch", "blocks", "groups", "latent_width")
         require_channels(self.channels, self.groups)
-        if self.side_px % self.patch:
-            raise ConfigError(
-                "model.patch {patch} does not divide model.side_px {side}",
-                patch=self.patch,
-                side=self.side_px,
-            )
+        require_patches(self.side_px, self.patch)
         require_halves(self.side_px // self.patch, len(self.channels), len(self.channels) - 1)
 
     @property

@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from wenfang.data.batches import Batches, Share
 from wenfang.data.dataset import Dataset
+from wenfang.data.drawings import drawing
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.data.pixels import PixelBatches, Pixels
 from wenfang.errors import ConfigError
 from wenfang.models import gan, picture_classifier, picture_encoder, unet, vae
+from wenfang.noise import path_record
 from wenfang.objectives import Objective
 from wenfang.objectives.adversarial import Discriminate, Generate
 from wenfang.objectives.classification import Classification
@@ -196,6 +198,22 @@ def _mean_loss(objective: Objective, held: PixelBatches, count: int) -> Evaluate
     return evaluate
 
 
+def painting_of(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
+    """What a bundle must say of the pictures that it makes, besides its shape."""
+    model = recipe.model
+    assert isinstance(model, vae.Config | gan.Config | unet.Config)
+    first = next(iter(dataset.records("train")))
+    found: dict[str, object] = {"side_px": drawing(first).width, "channels": model.in_channels}
+    if not isinstance(model, vae.Config) and model.classes:
+        labels = {str(record["label"]) for record in dataset.records("train")}
+        found["classes"] = sorted(labels)
+    if isinstance(model, unet.Config):
+        asked = recipe.objective.denoising
+        found["path"] = path_record(asked.path, asked.built_path())
+    return found
+
+
+PAINTERS = ("elbo", "game", "denoising")  # layouts of what makes pictures
 PICTURE_LEARNING: dict[str, Callable[[Recipe, Dataset], Learnt]] = {
     "pictures": _views,
     "picture-classes": _classes,

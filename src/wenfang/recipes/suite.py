@@ -13,6 +13,7 @@ from wenfang.checks import Material, judge
 from wenfang.data.batches import Examples
 from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import LABELLED, VERSE
+from wenfang.data.pixels import Pixels
 from wenfang.data.training_index import INDEX, TrainingIndex
 from wenfang.errors import ConfigError
 from wenfang.evaluator import (
@@ -28,9 +29,12 @@ from wenfang.metrics.classification import error_rates, roc_area
 from wenfang.metrics.text import bits_per_byte
 from wenfang.models import CausalModel
 from wenfang.models.load import Loaded
+from wenfang.models.picture_classifier import PictureClassifier
 from wenfang.recipes.build import window_loss
 from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.encoder_suite import measure_encoder
+from wenfang.recipes.learn_pictures import PAINTERS
+from wenfang.recipes.painting_suite import measure_painter, seen
 from wenfang.recipes.pair_suite import measure_pairs
 from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.recipes.streams import stream_tokens
@@ -45,7 +49,8 @@ OnStage = Callable[[str], None]
 class SuiteConfig:
     """How much is measured: sampled poems, ranked titles, the order of the baseline.
 
-    beam  how completions of pairs are searched for
+    beam      how completions of pairs are searched for
+    pictures  so many are made
     """
 
     poems: int = 500
@@ -55,6 +60,7 @@ class SuiteConfig:
     sampling: VerseSampling = VerseSampling()
     shown: int = 12
     beam: Beam = Beam()
+    pictures: int = 10_000
 
 
 STANDARD = SuiteConfig()
@@ -79,9 +85,26 @@ def evaluate(
         return measure_pairs(loaded, dataset, _held_out(dataset), config.beam)
     if loaded.layout == "bilingual":
         return measure_encoder(loaded, dataset)
+    if loaded.layout in PAINTERS:
+        on_stage("pictures")
+        return measure_painter(loaded, dataset, config.pictures)
+    if loaded.layout == "picture-classes":
+        return _picture_classes(loaded, dataset)
     if loaded.layout == "stream":
         return _stream(loaded, dataset)
     return {}
+
+
+def _picture_classes(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
+    model = loaded.model
+    assert isinstance(model, PictureClassifier)
+    pixels = Pixels.read(dataset.records("test"), model.config.in_channels)
+    _, said = seen(model, pixels)
+    return {
+        "split": "test",
+        "pictures": len(pixels),
+        "accuracy_share": float((said == pixels.classes).mean()),
+    }
 
 
 def _stream(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from wenfang.recipes import RECIPES
 from wenfang.recipes.build import Run, build, conditioned_examples
 from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.class_scores import class_logits, labels_of
+from wenfang.recipes.learn_pictures import PAINTERS, painting_of
 from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
@@ -218,6 +219,8 @@ def _config(run: Run, dataset: Dataset, base: BundleFiles | None) -> dict[str, A
         found["special_tokens"] = base.config["special_tokens"]
     if recipe.data.layout in ("labelled", "pictures"):
         found["threshold"] = decision_threshold(run, dataset)
+    if recipe.data.layout in PAINTERS:
+        found["painting"] = painting_of(recipe, dataset)
     if base and recipe.tune.thin:
         found[ADAPTER] = adapters.record(settings_of(recipe.tune), base)
     return found
