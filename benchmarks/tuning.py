@@ -21,8 +21,8 @@ from wenfang.atomic import sha256_file
 from wenfang.backends.loading import load_folder
 from wenfang.backends.shelf import find_bundle
 from wenfang.data.dataset import MANIFEST, Dataset
-from wenfang.data.parallel import write_pairs
 from wenfang.data.request import Source
+from wenfang.data.rows import write_rows
 from wenfang.device import set_threads
 from wenfang.recipes.train import TrainRequest, train
 from wenfang.recipes.tune_suite import dataset_bits
@@ -75,7 +75,7 @@ def data_set(train_rows: list[Any], valid_rows: list[Any], folder: Path) -> Data
     records = [(part, {**one, "text": one["completion"]}) for part, one in parts]
     source = Source(path=str(PAIRS), licence="Apache-2.0", origin="written for this project")
     sizes = {"train": len(train_rows), "valid": len(valid_rows)}
-    return write_pairs("tone", source, {PAIRS.name: sha256_file(PAIRS)}, sizes, records, folder)
+    return write_rows("tone", source, {PAIRS.name: sha256_file(PAIRS)}, sizes, records, folder)
 
 
 def bundle_of(

@@ -274,7 +274,7 @@ def test_guidance_of_one_changes_nothing_and_more_moves_away(babbler: str) -> No
 
     def guided(weight: float) -> str:
         sampling = {"maximum_tokens": 12, "guidance": weight}
-        return model.generate("the moon", seed=3, against="sea", sampling=sampling).text
+        return str(model.generate("the moon", seed=3, against="sea", sampling=sampling).text)
 
     assert guided(1.0) == plain.text
     assert guided(3.0) != plain.text

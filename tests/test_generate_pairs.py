@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import wenfang as wf
-from wenfang.engine.generating import Model, load_model
+from wenfang.engine.asset import Maker
+from wenfang.engine.generating import load_model
 from wenfang.errors import BriefError, ConfigError
 
 FACTS = "name[The Blue Heron], eatType[pub], food[Szechuan], near[Café Rouge]"
@@ -15,29 +16,29 @@ WARM: dict[str, Any] = {"sampling": {"temperature": 0.7}}
 
 
 @pytest.fixture(scope="module")
-def copywriter() -> Model:
+def copywriter() -> Maker:
     return load_model("copywriter")
 
 
-def test_names_that_were_never_trained_on_come_through(copywriter: Model) -> None:
+def test_names_that_were_never_trained_on_come_through(copywriter: Maker) -> None:
     text = copywriter.generate(FACTS).text
     for value in ("The Blue Heron", "pub", "Szechuan", "Café Rouge"):
         assert value in text
 
 
-def test_the_search_knows_no_seed_and_the_draw_does(copywriter: Model) -> None:
+def test_the_search_knows_no_seed_and_the_draw_does(copywriter: Maker) -> None:
     searched = {one.text for one in copywriter.generate_many(FACTS, seeds=(0, 1, 2))}
     drawn = {one.text for one in copywriter.generate_many(FACTS, seeds=tuple(range(6)), **WARM)}
     assert len(searched) == 1
     assert len(drawn) > 1
 
 
-def test_a_draw_is_the_same_alone_and_among_others(copywriter: Model) -> None:
+def test_a_draw_is_the_same_alone_and_among_others(copywriter: Maker) -> None:
     together = copywriter.generate_many(FACTS, seeds=(3, 4, 5), **WARM)
     assert copywriter.generate(FACTS, seed=4, **WARM).text == together[1].text
 
 
-def test_the_order_of_facts_changes_nothing(copywriter: Model) -> None:
+def test_the_order_of_facts_changes_nothing(copywriter: Maker) -> None:
     turned = ", ".join(reversed(FACTS.split(", ")))
     assert copywriter.generate(turned).text == copywriter.generate(FACTS).text
 
@@ -55,12 +56,12 @@ def test_the_order_of_facts_changes_nothing(copywriter: Model) -> None:
         ("name[X], " + "near[Y], " * 50_000, "at most 100000 are read"),
     ],
 )
-def test_what_is_no_prompt_is_told(copywriter: Model, prompt: str, message: str) -> None:
+def test_what_is_no_prompt_is_told(copywriter: Maker, prompt: str, message: str) -> None:
     with pytest.raises(BriefError, match=message):
         copywriter.generate(prompt)
 
 
-def test_an_unknown_setting_is_told(copywriter: Model) -> None:
+def test_an_unknown_setting_is_told(copywriter: Maker) -> None:
     with pytest.raises(ConfigError, match="beams"):
         copywriter.generate(FACTS, beams=3)
 

@@ -14,10 +14,16 @@ from torch import nn
 from tiny_run import windows
 from wenfang.data.batches import Batches
 from wenfang.data.pair_batches import PairBatches, Pairs
-from wenfang.models import bert, gpt, seq2seq
+from wenfang.data.pixels import PixelBatches, Pixels
+from wenfang.models import bert, gan, gpt, picture_classifier, seq2seq, unet, vae
+from wenfang.noise import Flow
 from wenfang.objectives import Objective
+from wenfang.objectives.adversarial import Discriminate
+from wenfang.objectives.classification import Classification
+from wenfang.objectives.denoising import Denoising
 from wenfang.objectives.masked import Masked
 from wenfang.objectives.next_token import NextToken
+from wenfang.objectives.reconstruction import Elbo
 from wenfang.objectives.span import SpanCorruption
 from wenfang.objectives.teacher_forcing import TeacherForcing
 from wenfang.optim import OptimConfig
@@ -54,11 +60,44 @@ def masked() -> Built:
     return model, Masked(mask=5, first_word=6, vocabulary_size=VOCABULARY), windows()
 
 
+def shapes(least: float) -> PixelBatches:
+    """Bright squares at places of two classes."""
+    draw = np.random.default_rng(2)
+    values = draw.integers(0, 60, (32, 1, 8, 8)).astype(np.uint8)
+    classes = np.arange(32) % 3
+    for number, kind in enumerate(classes):
+        values[number, 0, kind : kind + 3, kind + 2 : kind + 5] = 230
+    pixels = Pixels(values=values, classes=classes, names=("a", "b", "c"))
+    return PixelBatches(pixels=pixels, batch_size=8, seed=1, least=least)
+
+
+def elbo() -> Built:
+    return vae.VAE(vae.PRESETS["tiny"]), Elbo(binary=True), shapes(0.0)
+
+
+def denoising() -> Built:
+    model = unet.UNet(replace(unet.PRESETS["tiny"], in_channels=1, out_channels=1, classes=3))
+    return model, Denoising(path=Flow(), no_class=3, drop_condition=0.2), shapes(-1.0)
+
+
+def discriminate() -> Built:
+    return gan.GAN(gan.PRESETS["tiny"]), Discriminate(game="hinge", r1=1.0), shapes(-1.0)
+
+
+def picture_classes() -> Built:
+    model = picture_classifier.PictureClassifier(picture_classifier.PRESETS["tiny"])
+    return model, Classification(inputs="pictures", label="classes"), shapes(-1.0)
+
+
 GOLDEN: dict[str, tuple[Callable[[], Built], list[float]]] = {
     "next_token": (next_token, [2.55576, 2.38622, 2.22556]),
     "masked": (masked, [2.75393, 2.9058, 2.77437]),
     "teacher_forcing": (teacher_forcing, [2.82668, 2.5912, 2.59531]),
     "span_corruption": (spans, [2.31451, 2.31027, 2.28136]),
+    "elbo": (elbo, [40.47285, 37.13573, 34.86309]),
+    "denoising": (denoising, [1.50589, 1.26319, 1.40722]),
+    "discriminate": (discriminate, [2.23069, 1.50665, 1.48021]),
+    "picture_classes": (picture_classes, [0.78878, 0.44525, 0.36207]),
 }
 
 

@@ -26,16 +26,24 @@ ENCODERS = {"picture-encoder"}
 BOTH_WAYS = {"bert"}
 PAIRED = {"seq2seq"}  # they read a source and a target; here both are the same tokens
 PICTURES = {"gan", "unet", "vae"}  # they make pictures
+PICTURE_CLASSIFIERS = {"picture-classifier"}
 LANGUAGE_MODELS = pytest.mark.parametrize(
-    "family", sorted(set(MODELS) - CLASSIFIERS - ENCODERS - BOTH_WAYS - PICTURES)
+    "family",
+    sorted(set(MODELS) - CLASSIFIERS - PICTURE_CLASSIFIERS - ENCODERS - BOTH_WAYS - PICTURES),
 )
-SHAPES = {"gan": (6,), "unet": (3, 8, 8), "vae": (1, 8, 8), "picture-encoder": (3, 16, 16)}
+SHAPES = {
+    "gan": (6,),
+    "unet": (3, 8, 8),
+    "vae": (1, 8, 8),
+    "picture-classifier": (1, 8, 8),
+    "picture-encoder": (3, 16, 16),
+}
 
 
 def tiny(family: str, **changes: Any) -> Any:
     """The family's smallest preset, over a small vocabulary."""
     presets = sys.modules[MODELS[family].__module__].PRESETS
-    if family not in ENCODERS | PICTURES:
+    if family not in ENCODERS | PICTURES | PICTURE_CLASSIFIERS:
         changes = {"vocabulary_size": VOCABULARY, **changes}
     return replace(presets["tiny"], **changes)
 
@@ -91,7 +99,7 @@ def loss_of(family: str, logits: Tensor, data: Tensor) -> Tensor:
         return (logits - wanted).square().mean()
     if family in ENCODERS:
         return functional.cross_entropy(20 * logits, torch.arange(len(data)))
-    if family in CLASSIFIERS:
+    if family in CLASSIFIERS | PICTURE_CLASSIFIERS:
         return functional.cross_entropy(logits, torch.arange(len(data)) % 2)
     return functional.cross_entropy(logits[:, :-1].flatten(0, 1), data[:, 1:].flatten())
 
@@ -206,3 +214,17 @@ def test_a_model_learns_two_sequences_by_heart(family: str) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert loss.item() < 0.3
+
+
+@pytest.mark.parametrize("family", sorted(PICTURES))
+def test_pictures_read_in_squares_have_the_same_shape(family: str) -> None:
+    changes = {} if family == "unet" else {"side_px": 16}
+    model = awake(family, patch=2, **changes)
+    shape = SHAPES[family]
+    side = 8 if family == "unet" else 16
+    data = inputs(family) if family == "gan" else torch.randn(3, shape[0], side, side)
+    made = answer(family, model, data)
+    assert made.shape[-2:] == (side, side)
+    plain = awake(family, **changes)
+    channels = model.config.in_channels
+    assert made.shape[1] == answer(family, plain, data).shape[1] == channels

@@ -223,6 +223,18 @@ def test_each_phase_moves_only_its_own_parameters_by_its_own_gradient(tmp_path: 
     assert torch.allclose(task.model.get_parameter("judge"), torch.full((3,), 0.3), atol=1e-5)
 
 
+def test_a_phase_has_its_turn_so_many_steps_apart(tmp_path: Path) -> None:
+    task = pair_task(0.1, 0.1)
+    maker, judge = task.phases
+    later = replace(task, phases=(replace(maker, every=2), judge))
+    Trainer(later, tmp_path).fit()  # of two steps
+    assert torch.allclose(task.model.get_parameter("maker"), torch.full((3,), 0.4), atol=1e-5)
+    assert torch.allclose(task.model.get_parameter("judge"), torch.full((3,), 0.3), atol=1e-5)
+    first, second = entries(tmp_path)[:2]
+    assert "maker_loss" not in first
+    assert "maker_loss" in second
+
+
 def test_the_log_tells_each_phases_losses_and_parts(tmp_path: Path) -> None:
     Trainer(pair_task(0.1, 0.1), tmp_path).fit()
     first = entries(tmp_path)[0]

@@ -21,8 +21,8 @@ from wenfang.version import __version__
 
 if TYPE_CHECKING:
     from wenfang.backends.embedder import Vectors, WordVectors
+    from wenfang.engine.asset import Maker
     from wenfang.engine.creating import Made
-    from wenfang.engine.generating import Model
     from wenfang.engine.replaying import Replayed
     from wenfang.engine.sealing import Sealed
     from wenfang.seal import Verdict
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "create", "embed", "load", "replay", "seal_files", "train", "verify"]
 
 
-def load(name: str) -> Model:
+def load(name: str) -> Maker:
     """The model of that name (see `wenfang models`), or of a bundle's folder."""
     from wenfang.engine.generating import load_model
 

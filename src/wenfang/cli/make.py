@@ -18,8 +18,8 @@ from wenfang.cli.progress import Bar
 from wenfang.language import t
 
 if TYPE_CHECKING:
+    from wenfang.engine.asset import Asset
     from wenfang.engine.creating import Made
-    from wenfang.engine.generating import Generated
 
 OUTPUT = Path("out")
 
@@ -146,50 +146,44 @@ def generate(
 ) -> int:
     """Draw from one model; with -o the result is published, labelled and signed."""
     from wenfang.config import nested
-    from wenfang.engine.generating import load_model
+    from wenfang.engine.generating import Generated, load_model
 
     seeds = tuple(range(seed, seed + count))
     streamed = count == 1 and not as_json and sys.stdout.isatty()
     on_text = partial(print, end="", flush=True) if streamed else None
     made = load_model(model).draw(prompt, seeds, nested(settings or ()), on_text)
     _tell_cut(made[0])
+    texts = [one.text for one in made if isinstance(one, Generated)]
     files = []
-    if output:
-        for number, one in enumerate(made):
-            path = output if count == 1 else output / f"{seeds[number]:05d}.txt"
+    if output or not texts:  # a picture cannot be printed
+        for one, number in zip(made, seeds, strict=True):
+            path = _place(output, model, number, count, one.suffix)
             files.append(str(one.save(path, private=private).path))
     if as_json:
         records = [
-            {
-                "text": one.text,
-                "seed": s,
-                "finish": one.finish,
-                **_likelihood(one),
-                "manifest": one.manifest.id,
-            }
-            for one, s in zip(made, seeds, strict=True)
+            {**one.record(), "seed": number, "manifest": one.manifest.id}
+            for one, number in zip(made, seeds, strict=True)
         ]
         show.as_json({"label": "AI生成 · AI GENERATED", "generated": records, "files": files})
     else:
-        print("" if streamed else "\n\n".join(one.text for one in made))
+        print("" if streamed and texts else "\n\n".join(texts))
         print("\n".join(["", *files]) if files else "\n" + "AI生成 · AI GENERATED")
     return 0
 
 
-def _tell_cut(made: Generated) -> None:
+def _place(output: Path | None, model: str, seed: int, count: int, suffix: str) -> Path:
+    """Where an asset goes: as asked, by its seed in the folder asked for, or here."""
+    if output is None:
+        return Path(f"{Path(model).name}-{seed}{suffix}")
+    return output if count == 1 else output / f"{seed:05d}{suffix}"
+
+
+def _tell_cut(made: Asset) -> None:
     """A prompt that was not read whole is told of."""
     read: Any = made.manifest.facts.get("prompt_read")
     if read:
         told = t("the model read the last {last} of the prompt's {tokens} tokens", **read)
         print(f"wenfang: {told}", file=sys.stderr)
-
-
-def _likelihood(made: Generated) -> dict[str, object]:
-    """Count of tokens and log-probabilities, where the model told them."""
-    nats = made.log_probabilities
-    if not nats:
-        return {}
-    return {"tokens": len(nats), "log_probability_nats": sum(nats), "log_probabilities": nats}
 
 
 def scenarios(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from wenfang import config
 from wenfang.atomic import sha256_bytes
@@ -17,8 +17,10 @@ from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
 from wenfang.backends.texts import OnText, Shape, Written
 from wenfang.device import DRAWING_THREADS, environment, set_threads
+from wenfang.engine.asset import Asset, Maker
 from wenfang.engine.keeping import label_settings
-from wenfang.errors import BriefError, ConfigError, MediaError
+from wenfang.engine.painting import PictureModel
+from wenfang.errors import BriefError, ConfigError
 from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
 from wenfang.language import keyed
@@ -28,8 +30,8 @@ from wenfang.samplers.constraints import SCHEMA_BYTES_MAX, Constraints
 from wenfang.samplers.tokens import Sampling
 from wenfang.samplers.verse import VerseRules, VerseSampling
 from wenfang.scenarios.verse_brief import SUBJECT_CHARACTERS, words_of
-from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
-from wenfang.store import Link, Manifest, Store, home
+from wenfang.seal import Payload
+from wenfang.store import Link, Manifest
 
 MEDIA_TYPES = {".txt": "text/plain", ".md": "text/markdown", ".html": "text/html"}
 
@@ -64,74 +66,44 @@ class TextOptions:
     watermark: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Generated:
-    """One asset: its text, the manifest that says how it was made, and those of its model.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Generated(Asset):
+    """A text.
 
     log_probabilities  of its tokens in nats, the model's own; empty where a search or several
                        draws were compared
     finish     "length": it was cut at sampling.maximum_tokens
-    made_from  manifests of the bundle and of all that it came from, sources first
     """
 
     text: str
-    manifest: Manifest
     log_probabilities: tuple[float, ...] = ()
     finish: Literal["stop", "length"] = "stop"
-    made_from: tuple[dict[str, Any], ...] = ()
 
-    def save(self, path: Path | str, *, private: bool = False) -> SealedFile:
-        """Publish it as .txt, .md or .html, labelled and signed; the store keeps its payload.
+    role: ClassVar[str] = "text"
+    suffix: ClassVar[str] = ".txt"
+    media_types: ClassVar[Mapping[str, str]] = MEDIA_TYPES
 
-        private  the store keeps nothing, and the manifest does not tell the prompt
-        """
-        path = Path(path)
-        media_type = MEDIA_TYPES.get(path.suffix.lower())
-        if media_type is None:
-            raise MediaError(
-                "{path}: text is saved as one of {suffixes}",
-                path=path,
-                suffixes=", ".join(MEDIA_TYPES),
-            )
-        sealer = Sealer.at(home(), label_settings())
-        core = Manifest(
-            kind="asset",
-            name=path.name,
-            media_type=media_type,
-            inputs=self.manifest.inputs
-            if private
-            else (
-                *self.manifest.inputs,
-                Link(role="text", id=self.manifest.id),
-            ),
-            facts=self._published_facts(private),
-        )
-        payload = payload_of(self.text, media_type)
-        mark = self.manifest.facts["watermark"]
-        provenance = Provenance(manifest=core, watermark=mark if isinstance(mark, dict) else None)
-        if private:
-            return emit(payload, path, provenance, sealer)
-        with Store.open() as store:
-            store.adopt(self.made_from)
-            store.put(self.text.encode(), self.manifest)
-            sealed = emit(payload, path, provenance, sealer)
-            store.put(payload.content, sealed.manifest)
-        return sealed
+    @property
+    def content(self) -> bytes:
+        """UTF-8."""
+        return self.text.encode()
 
-    def _published_facts(self, private: bool) -> dict[str, Any]:
-        """What the published manifest tells: with the request, a replay needs no store."""
-        facts = self.manifest.facts
-        told: dict[str, Any] = {name: facts[name] for name in ("made_with", "environment")}
-        if not private:
-            asked = {name: facts[name] for name in ("prompt", "seed", "settings")}
-            told["request"] = {"model": facts["made_with"], **asked}
+    def payload(self, media_type: str) -> Payload:
+        """Plain, as Markdown, or as a page."""
+        data = self.text if media_type != "text/html" else _page(self.text)
+        return Payload(media_type=media_type, data=data)
+
+    def record(self) -> dict[str, object]:
+        """Its text, and the likelihood where the model told it."""
+        told: dict[str, object] = {"text": self.text, "finish": self.finish}
+        nats = self.log_probabilities
+        if nats:
+            told |= {
+                "tokens": len(nats),
+                "log_probability_nats": sum(nats),
+                "log_probabilities": nats,
+            }
         return told
-
-
-def payload_of(text: str, media_type: str) -> Payload:
-    """A generated text as the payload of a file of that type."""
-    data = text if media_type != "text/html" else _page(text)
-    return Payload(media_type=media_type, data=data)
 
 
 def _page(text: str) -> str:
@@ -329,10 +301,13 @@ def _read_schema(path: Path) -> str:
     raise ConfigError("constraints.schema is larger than 64 kB; make it smaller")
 
 
-def load_model(name: str, *, reference: bool = False) -> Model:
+def load_model(name: str, *, reference: bool = False) -> Maker:
     """The bundle of that name, or in that folder, ready to generate; `base+adapter:0.5`, too.
 
     reference  draw one sample at a time, as a replay does
     """
     set_threads(DRAWING_THREADS)
-    return Model(load_named(name), reference=reference)
+    loaded = load_named(name)
+    if loaded.painting:
+        return PictureModel(loaded)
+    return Model(loaded, reference=reference)

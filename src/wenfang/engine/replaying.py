@@ -21,7 +21,7 @@ from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.backends.choosing import is_remote
 from wenfang.checks.judging import Judge
 from wenfang.device import DRAWING_THREADS, environment, set_threads
-from wenfang.engine.generating import load_model, payload_of
+from wenfang.engine.generating import load_model
 from wenfang.errors import NotFoundError, SealError
 from wenfang.language import t
 from wenfang.media.image import decode_image
@@ -208,7 +208,7 @@ def _remake(
         model = load_model(request.model or str(asked["model"]), reference=request.reference)
         seeds = (int(asked["seed"]),)
         made = model.draw(str(asked["prompt"]), seeds, asked["settings"])[0]
-        payload = payload_of(made.text, target.manifest.media_type)
+        payload = made.payload(target.manifest.media_type)
         bundle = str(model.loaded.manifest["id"])
         return _Remade(payloads={target.name: payload.content}, bundle=bundle)
 

@@ -1,0 +1,162 @@
+"""One picture from one model: `wenfang.load(name).generate("7").image`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wenfang import config
+from wenfang.atomic import sha256_bytes
+from wenfang.backends.painter import Painter, PaintOptions
+from wenfang.backends.texts import OnText
+from wenfang.device import environment
+from wenfang.engine.asset import Asset
+from wenfang.errors import ConfigError
+from wenfang.media.image import encode_png
+from wenfang.models.load import Loaded
+from wenfang.seal import Payload
+from wenfang.store import Link, Manifest
+
+PICTURE_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+}
+LEAST_SIDE_PX = 256  # a label must be legible upon it
+MOST_SIDE_PX = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions:
+    """Settings of `generate` for a model that makes pictures.
+
+    side_px   of the file; 0: the model's own, times the least whole number that gives 256
+    enlarged  how a picture is made larger than the model drew it: "smooth" between its pixels, or
+              "squares", each pixel as one
+    """
+
+    paint: PaintOptions = PaintOptions()
+    side_px: int = 0
+    enlarged: Literal["smooth", "squares"] = "smooth"
+
+    def __post_init__(self) -> None:
+        """Refuse a side that no file should have."""
+        if not 0 <= self.side_px <= MOST_SIDE_PX:
+            raise ConfigError(
+                "settings.side_px is {value}; it must be at most {most}, or 0",
+                value=self.side_px,
+                most=MOST_SIDE_PX,
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Painted(Asset):
+    """A picture: RGB, or RGBA where parts of it are transparent."""
+
+    image: Image.Image
+
+    role: ClassVar[str] = "picture"
+    suffix: ClassVar[str] = ".png"
+    media_types: ClassVar[Mapping[str, str]] = PICTURE_TYPES
+
+    @property
+    def content(self) -> bytes:
+        """PNG."""
+        return encode_png(self.image)
+
+    def payload(self, media_type: str) -> Payload:
+        """Encoded once, after its label is drawn; JPEG knows no transparency, so it gets white."""
+        image = self.image
+        if media_type == "image/jpeg" and image.mode == "RGBA":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = image.convert("RGB")
+        return Payload(media_type=media_type, data=image)
+
+    def record(self) -> dict[str, object]:
+        """Its size."""
+        return {"width_px": self.image.width, "height_px": self.image.height}
+
+
+class PictureModel:
+    """A loaded bundle that makes pictures."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded, self.name = loaded, loaded.name
+        self._painter = Painter(loaded)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        seed: int = 0,
+        on_text: OnText | None = None,
+        **settings: object,
+    ) -> Painted:
+        """One picture of what `prompt` names; settings as in `--set`."""
+        return self.draw(prompt, (seed,), settings)[0]
+
+    def generate_many(
+        self, prompt: str = "", *, seeds: tuple[int, ...], **settings: object
+    ) -> list[Painted]:
+        """One picture for each seed; each is the same as alone."""
+        return self.draw(prompt, seeds, settings)
+
+    def draw(
+        self,
+        prompt: str,
+        seeds: tuple[int, ...],
+        settings: Mapping[str, object],
+        on_text: OnText | None = None,
+    ) -> list[Painted]:
+        """`generate_many` with settings from outside: ConfigError for one that is none.
+
+        raises BriefError for a prompt that the model does not know
+        """
+        options = config.from_dict(PictureOptions, settings, where="settings")
+        wanted = [self._painter.class_of(prompt)] * len(seeds)
+        pixels = self._painter.paint(wanted, [(s, "generate") for s in seeds], options.paint)
+        return [
+            self._described(prompt, seed, enlarged(one, options), options)
+            for seed, one in zip(seeds, pixels, strict=True)
+        ]
+
+    def _described(
+        self, prompt: str, seed: int, image: Image.Image, options: PictureOptions
+    ) -> Painted:
+        content = encode_png(image)
+        return Painted(
+            image=image,
+            manifest=Manifest(
+                kind="asset",
+                name=prompt[:40] or self.name,
+                media_type="image/png",
+                payload_sha256=sha256_bytes(content),
+                payload_bytes=len(content),
+                inputs=(Link(role="bundle", id=self.loaded.manifest["id"]),),
+                facts={
+                    "made_with": self.name,
+                    "prompt": prompt,
+                    "seed": seed,
+                    "settings": config.to_dict(options),
+                    "environment": environment(),
+                },
+            ),
+            made_from=(*self.loaded.ancestors, self.loaded.manifest),
+        )
+
+
+def enlarged(pixels: NDArray[np.uint8], options: PictureOptions) -> Image.Image:
+    """(S, S, C) as a picture of the side that is asked for; grey is told in three colours."""
+    image = Image.fromarray(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels)
+    side = options.side_px or image.width * math.ceil(LEAST_SIDE_PX / image.width)
+    if side == image.width:
+        return image
+    way = Image.Resampling.NEAREST if options.enlarged == "squares" else Image.Resampling.LANCZOS
+    return image.resize((side, side), way)
