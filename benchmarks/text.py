@@ -41,6 +41,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import llama_cpp
+from rounds import Rate, race, ratio, spread
 from wenfang import device, optim
 from wenfang.backends.shelf import find_bundle
 from wenfang.data.batches import Examples
@@ -61,8 +62,6 @@ DECODE_BATCHES = (1, 16)
 PARTS = ("decode", "int8", "train", "cold")
 HELD_OUT_POEMS = 1500
 TRAINING_STEPS = 3
-
-Rate = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -403,25 +402,6 @@ def llama_of(model: gpt.GPT, shape: Shape) -> Iterator[Any]:
         path = Path(folder) / "model.gguf"
         llama_cpp.write_gguf(model, path)
         yield llama_cpp.LlamaCpp(path, shape.threads, model.config.context)
-
-
-def spread(rows: list[float]) -> float:
-    """Largest minus smallest, as a share of the median."""
-    return (max(rows) - min(rows)) / statistics.median(rows)
-
-
-def race(runners: dict[str, Rate], rounds: dict[str, list[float]], turn: int) -> None:
-    """One round: every runner once; who goes first changes."""
-    names = list(runners)
-    first = turn % len(names)
-    for name in names[first:] + names[:first]:
-        rounds.setdefault(name, []).append(runners[name]())
-
-
-def ratio(rows: dict[str, list[float]], one: str, other: str) -> dict[str, float]:
-    """Median and spread of the ratio round by round."""
-    found = [a / b for a, b in zip(rows[one], rows[other], strict=True)]
-    return {"median": statistics.median(found), "spread": spread(found)}
 
 
 PAIRS = {

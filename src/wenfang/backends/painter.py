@@ -15,6 +15,7 @@ from wenfang.device import NoiseStream, noise
 from wenfang.errors import BriefError, BundleError
 from wenfang.models.gan import GAN
 from wenfang.models.load import Loaded
+from wenfang.models.products import fast_products
 from wenfang.models.unet import UNet
 from wenfang.models.vae import VAE
 from wenfang.samplers.denoise import Denoising, denoise
@@ -83,7 +84,8 @@ class Painter:
             part = slice(start, start + ROWS)
             draws = [noise(*stream) for stream in streams[part]]
             wanted = self._classes(classes[part], draws)
-            values = self._values(wanted, draws, options, on_step)
+            with fast_products():
+                values = self._values(wanted, draws, options, on_step)
             found.append(values.clamp(0, 1).mul(255).round().to(torch.uint8))
         return torch.cat(found).permute(0, 2, 3, 1).contiguous().numpy()
 

@@ -6,8 +6,7 @@ interpreter, and every matrix is read once, row by row, for all samples of the b
 the rows of a product and the heads of attention, and meet after each part; a row's sum does not
 depend on who computes it.
 
-Weights are float32, or int8 with one scale a row; all arithmetic is float32. numba keeps compiled
-code in __pycache__ beside this file, or in the user's cache folder where that cannot be written.
+Weights are float32, or int8 with one scale a row; all arithmetic is float32.
 
 B batch, D width, Q width of query + key + value, F hidden width, H heads, G key/value heads,
 K width of a head, L layers, C capacity, V vocabulary
@@ -16,20 +15,17 @@ K width of a head, L layers, C capacity, V vocabulary
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from wenfang.models.kernel import kernel
+
 Array = np.ndarray
 Rows = tuple[int, int, int, int]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-# Sums may be reordered, which is what lets them use vector units; infinities keep their meaning.
-REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 # How long a thread that waits looks again before it offers its core to others.
 LOOKS = 2000
 
@@ -73,14 +69,6 @@ class Team(NamedTuple):
 
     rank: int
     threads: int
-
-
-def kernel(function: Function) -> Function:
-    """Compile at the first call for the types that it is given; other threads go on meanwhile."""
-    compiled: Function = numba.njit(
-        nogil=True, cache=True, fastmath=REORDERED, error_model="numpy"
-    )(function)
-    return compiled
 
 
 def _add_atomically(context: Any, array: Any, amount: Any) -> Any:

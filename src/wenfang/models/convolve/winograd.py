@@ -1,0 +1,155 @@
+"""3 x 3 convolutions by Winograd's F(4 x 4, 3 x 3), with gradients (see `kernels`).
+
+Sums are those of a direct convolution but for rounding, some 1e-5 of the output's size. Maps are
+worked on a few at a time, so that their tiles stay in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from wenfang.models.convolve import kernels
+
+BYTES_AT_ONCE = 16 * 2**20
+# Transformed weights of nets that are not being trained, with the version that they are of.
+_FILTERS: Any = WeakIdKeyDictionary()
+_ROOMS = threading.local()
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x (B, C, H, W), weight (O, C, 3, 3), bias (O,) -> (B, O, H, W), one of zeros around x.
+
+    float32 on the CPU; the result is stored with channels last
+    """
+    if torch.is_grad_enabled():
+        out: Tensor = _Convolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return out
+    if weight.is_inference():  # whose changes nobody counts
+        return _forward(x, _filters(weight), bias)
+    version = weight._version
+    known = _FILTERS.get(weight)
+    if known is None or known[0] != version:
+        known = _FILTERS[weight] = version, _filters(weight)
+    return _forward(x, known[1], bias)
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        filters = _filters(weight)
+        ctx.save_for_backward(x, weight, filters)
+        ctx.has_bias = bias is not None
+        return _forward(x, filters, bias)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight, filters = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        if torch.is_grad_enabled():  # somebody wants the gradient's own gradient
+            asked = [of_x, of_weight, of_bias]
+            size = [len(weight)] if ctx.has_bias else None
+            one, nothing = [1, 1], [0, 0]
+            found: tuple[Tensor | None, Tensor | None, Tensor | None] = (
+                torch.ops.aten.convolution_backward(
+                    slope, x, weight, size, one, one, one, False, nothing, 1, asked
+                )
+            )
+            return found
+        slope_x, slope_weight = _backward(x, filters, slope, of_x, of_weight)
+        return slope_x, slope_weight, slope.sum((0, 2, 3)) if of_bias else None
+
+
+def _forward(x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
+    count, _, height, width = x.shape
+    maps = _last(x)
+    out = x.new_empty(count, height, width, filters.shape[1])
+    added = x.new_zeros(filters.shape[1]) if bias is None else bias.detach()
+    for part in _parts(maps, filters):
+        tiles = _tiles(maps[part], "tiles")
+        products = _room("products", x, 36, tiles.shape[1], filters.shape[1])
+        torch.bmm(tiles, filters.mT, out=products)
+        _run(kernels.maps_of, products, added, out[part])
+    return out.permute(0, 3, 1, 2)
+
+
+def _backward(
+    x: Tensor, filters: Tensor, slope: Tensor, of_x: bool, of_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    maps, slopes = _last(x), _last(slope)
+    slope_x = torch.zeros_like(maps) if of_x else None
+    slope_filters = torch.zeros_like(filters) if of_weight else None
+    for part in _parts(maps, filters):
+        tiles = _count(slopes[part])
+        products = _room("products", x, 36, tiles, filters.shape[1])
+        _run(kernels.slopes_of_products, slopes[part], products)
+        if slope_filters is not None:
+            slope_filters.baddbmm_(products.mT, _tiles(maps[part], "tiles"))
+        if slope_x is not None:
+            values = _room("tiles", x, 36, tiles, filters.shape[2])
+            torch.bmm(products, filters, out=values)
+            there = slope_x[part]
+            _run(kernels.slopes_of_maps, values, there)
+    slope_weight = None
+    if slope_filters is not None:
+        outs, ins = filters.shape[1:]
+        slope_weight = x.new_empty(outs, ins, 3, 3)
+        _run(kernels.slopes_of_weights, slope_filters, slope_weight)
+    return None if slope_x is None else slope_x.permute(0, 3, 1, 2), slope_weight
+
+
+def _filters(weight: Tensor) -> Tensor:
+    """(O, C, 3, 3) -> (36, O, C)."""
+    found = weight.new_empty(36, *weight.shape[:2], requires_grad=False)
+    plain = weight.detach().contiguous()
+    _run(kernels.filters_of, plain, found)
+    return found
+
+
+def _tiles(maps: Tensor, room: str) -> Tensor:
+    """(b, H, W, C) -> (36, T, C)."""
+    found = _room(room, maps, 36, _count(maps), maps.shape[3])
+    _run(kernels.tiles_of, maps, found)
+    return found
+
+
+def _room(name: str, like: Tensor, *shape: int) -> Tensor:
+    """Memory of this thread for a while: fetched anew, it would cost more than the arithmetic."""
+    rooms: dict[str, Tensor] = _ROOMS.__dict__
+    size = math.prod(shape)
+    if name not in rooms or rooms[name].numel() < size:
+        with torch.inference_mode(False):
+            rooms[name] = torch.empty(size, dtype=like.dtype)
+    return rooms[name][:size].view(shape)
+
+
+def _last(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H, W, C), contiguous."""
+    return x.detach().permute(0, 2, 3, 1).contiguous()
+
+
+def _rows(maps: Tensor) -> int:
+    return len(maps) * -(-maps.shape[1] // kernels.INNER)
+
+
+def _count(maps: Tensor) -> int:
+    """Tiles of maps (b, H, W, C)."""
+    return _rows(maps) * -(-maps.shape[2] // kernels.INNER)
+
+
+def _parts(maps: Tensor, filters: Tensor) -> Iterator[slice]:
+    """So many maps at a time that their tiles, in and out, fit the cache."""
+    bytes_a_map = 4 * 36 * _count(maps[:1]) * sum(filters.shape[1:])
+    size = max(1, BYTES_AT_ONCE // bytes_a_map)
+    for start in range(0, len(maps), size):
+        yield slice(start, start + size)
+
+
+def _run(work: Callable[..., None], *tensors: Tensor) -> None:
+    work(*(tensor.numpy() for tensor in tensors))
