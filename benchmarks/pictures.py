@@ -281,9 +281,8 @@ def main() -> None:
     if given.json:
         print(json.dumps(result, indent=2))
         return
-    print(
-        f"{result['parameters']:,} parameters, float32, {given.threads} threads, {given.rounds} rounds"
-    )
+    size, how = result["parameters"], f"{given.threads} threads, {given.rounds} rounds"
+    print(f"{size:,} parameters, float32, {how}")
     for name in ("pictures_differ_by", "losses_differ_by_share"):
         if name in result:
             print(f"{name}: {result[name]:.1e}")

@@ -43,7 +43,7 @@ def digits_gan() -> Recipe:
         summary="a generator of handwritten digits, trained against a discriminator",
         data=DataConfig(source=SOURCE, layout="game", validation_examples=2000),
         family="gan",
-        model=gan.Config(channels=(32, 64, 128), latent_width=64, classes=10),
+        model=gan.Config(patch=2, channels=(32, 64), latent_width=64, classes=10),
         objective=ObjectiveConfig(game=GameConfig(game="non-saturating", r1=1.0)),
         optim=OptimConfig(
             kind="adamw", lr=5e-4, betas=(0.0, 0.99), schedule="constant", warmup_steps=50
@@ -71,8 +71,9 @@ def digits_diffusion() -> Recipe:
         model=unet.Config(
             in_channels=1,
             out_channels=1,
-            channels=(24, 48, 64),
-            attention=(False, False, True),
+            patch=2,
+            channels=(32, 64),
+            attention=(False, True),
             blocks=1,
             groups=8,
             classes=10,
