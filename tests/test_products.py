@@ -1,0 +1,62 @@
+"""Linear maps by oneDNN, and memory that stays with a training process."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wenfang.device import kept_memory
+from wenfang.models import products
+
+SIZES = [(40, 512, 64), (512, 40, 300), (64, 300, 512), (7, 4096, 64)]
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("rows", "ins", "outs"), SIZES)
+@pytest.mark.parametrize("biased", [True, False])
+def test_gradients_are_those_of_a_linear_map(
+    rows: int, ins: int, outs: int, biased: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 0)
+    given = [normal(2, rows, ins), normal(outs, ins, seed=1)] + [normal(outs, seed=2)] * biased
+    slope = normal(2, rows, outs, seed=3)
+
+    def gradients(way: object, kind: torch.dtype) -> list[Tensor]:
+        leaves = [one.to(kind).requires_grad_() for one in given]
+        out = way(*leaves)  # type: ignore[operator]
+        return [out, *torch.autograd.grad(out, leaves, slope.to(kind))]
+
+    found = gradients(products.linear, torch.float32)
+    expected = gradients(functional.linear, torch.float64)
+    for one, other in zip(found, expected, strict=True):
+        size = float(other.detach().abs().max())
+        assert torch.allclose(one.double(), other, atol=1e-5 * size)
+
+
+def test_memory_that_is_kept_is_not_fetched_again() -> None:
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(4):
+            torch.ones(20_000_000)  # 80 MB, which glibc gives back at once
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with kept_memory() as possible:
+        if not possible:
+            pytest.skip("this C library has no mallopt")
+        torch.ones(20_000_000)
+        kept = faults()
+    assert 4 * kept < faults()
+
+
+def test_memory_goes_back_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), kept_memory():
+        raise ZeroDivisionError
+    with kept_memory():
+        pass
