@@ -116,7 +116,7 @@ def start(batch: int) -> Tensor:
 
 def ours(model: unet.UNet, batch: int) -> Tensor:
     """Pictures of -1..1."""
-    with torch.inference_mode(), fast_products():
+    with torch.inference_mode(), fast_products(at_rest=True):
         return denoise(
             denoiser(model, PATH), start(batch), PATH, Denoising(solver="ddim", steps=STEPS)
         )

@@ -80,13 +80,13 @@ class Painter:
         A class that is None is drawn from the stream, where the model knows any.
         """
         found = []
-        for start in range(0, len(streams), ROWS):
-            part = slice(start, start + ROWS)
-            draws = [noise(*stream) for stream in streams[part]]
-            wanted = self._classes(classes[part], draws)
-            with fast_products():
+        with fast_products(at_rest=True):
+            for start in range(0, len(streams), ROWS):
+                part = slice(start, start + ROWS)
+                draws = [noise(*stream) for stream in streams[part]]
+                wanted = self._classes(classes[part], draws)
                 values = self._values(wanted, draws, options, on_step)
-            found.append(values.clamp(0, 1).mul(255).round().to(torch.uint8))
+                found.append(values.clamp(0, 1).mul(255).round().to(torch.uint8))
         return torch.cat(found).permute(0, 2, 3, 1).contiguous().numpy()
 
     def _classes(self, classes: Sequence[int | None], draws: list[NoiseStream]) -> Tensor | None:

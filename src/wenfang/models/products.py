@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from wenfang.device import wastes_vector_units
 from wenfang.models import convolve
+from wenfang.models.convolve.packed import Known
 
 # Below this many multiplications the call itself costs more than is saved.
 LEAST_MULTIPLICATIONS = 1_000_000
@@ -86,9 +87,9 @@ class _Products(TorchFunctionMode):
     ways of `models.convolve`.
     """
 
-    def __init__(self, one_dnn: bool) -> None:
+    def __init__(self, one_dnn: bool, known: Known | None) -> None:
         super().__init__()
-        self.one_dnn = one_dnn
+        self.one_dnn, self.known = one_dnn, known
 
     def __torch_function__(
         self,
@@ -100,15 +101,18 @@ class _Products(TorchFunctionMode):
         if func is functional.linear and self.one_dnn:
             return linear(*args, **(kwargs or {}))
         if func is functional.conv2d:
-            return convolve.conv2d(*args, **(kwargs or {}))
+            return convolve.conv2d(*args, **{**(kwargs or {}), "known": self.known})
         return func(*args, **(kwargs or {}))
 
 
 @contextmanager
-def fast_products() -> Iterator[bool]:
+def fast_products(*, at_rest: bool = False) -> Iterator[bool]:
     """Linear maps and convolutions inside go the faster way; yields whether linear maps go to
     oneDNN.
+
+    at_rest  no weight changes inside, so each may be laid out once. A version counter would not
+             tell: torch's fused optimizers move weights without counting
     """
     one_dnn = wastes_vector_units()
-    with _Products(one_dnn):
+    with _Products(one_dnn, {} if at_rest else None):
         yield one_dnn

@@ -64,6 +64,23 @@ LIMITS = {
         "be read out of the vectors, but the credit is due all the same.",
         "- It carries no index of its training material, since it writes nothing.",
     ),
+    "tatoeba_en_zh": (
+        "A small translator of our own, for short everyday sentences: a label, a greeting, a "
+        "question at a counter. It learnt from 18,000 pairs of sentences and knows few words "
+        "beyond them.",
+        "",
+        "- Of what it was not shown it makes something that is said, not what was meant: read the "
+        "samples. Long sentences, figures of speech, news, law and medicine are beyond it. Let "
+        "somebody who reads both languages look before it is published.",
+        "- Numbers, names in Latin letters and terms of a glossary are slots: they come over as "
+        "they are, or as the glossary says.",
+        "- It writes simplified characters, and reads them best.",
+        "- Its sentences are by the contributors of Tatoeba under CC BY 2.0 FR. This copy of them "
+        "does not name the author of each sentence; tatoeba.org names the author of every "
+        "sentence that is looked up there, which is the credit that can be given here.",
+        "- It carries no index of its training sentences: short everyday sentences are alike "
+        "wherever they come from.",
+    ),
     "drawings": (
         "A small eye of our own. It tells whether a picture is an altered copy of one that it is "
         "shown; it does not know what a picture shows, and likeness of idea or style is not seen.",
@@ -237,7 +254,7 @@ def _numbers(numbers: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(value: float | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
 
 
 def _samples(numbers: Mapping[str, Any]) -> list[str]:
@@ -249,7 +266,7 @@ def _samples(numbers: Mapping[str, Any]) -> list[str]:
                  "one in the other language.", ""]  # fmt: skip
         return [*lines, *(f"- {one['query']} → {one['nearest']}" for one in samples), ""]
     if "prompt" in samples[0]:
-        lines = ["## Samples", "", "The first of the test part, unpicked, by beam search.", ""]
+        lines = ["## Samples", "", "Of the test part, unpicked, by beam search.", ""]
         for sample in samples:
             lines.append(f"- {sample['prompt']} → {sample['text']}")
         return [*lines, ""]

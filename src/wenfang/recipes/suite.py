@@ -38,6 +38,7 @@ from wenfang.recipes.painting_suite import measure_painter, seen
 from wenfang.recipes.pair_suite import measure_pairs
 from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.recipes.streams import stream_tokens
+from wenfang.recipes.translator_suite import measure_translator
 from wenfang.samplers.beam import Beam
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
@@ -83,6 +84,9 @@ def evaluate(
     if loaded.layout in ("pairs", "venue"):
         on_stage("writing")
         return measure_pairs(loaded, dataset, _held_out(dataset), config.beam)
+    if loaded.layout == "translation":
+        on_stage("writing")
+        return measure_translator(loaded, dataset, _held_out(dataset))
     if loaded.layout == "bilingual":
         return measure_encoder(loaded, dataset)
     if loaded.layout in PAINTERS:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wenfang.models.convolve import packed
+from wenfang.models.convolve.packed import Known
 
 # With fewer channels the transforms cost more than they save.
 LEAST_CHANNELS = 32
@@ -61,18 +62,24 @@ def conv2d(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
+    known: Known | None = None,
 ) -> Tensor:
-    """`torch.conv2d`, the fastest way that is at hand."""
+    """`torch.conv2d`, the fastest way that is at hand.
+
+    known  of a net at rest: where other forms of its weights are kept, which shall not change
+    """
     given = stride, padding, dilation, groups
     if fits(x, weight, *given):
-        return convolve(x, weight, bias)
-    if packed.fits(x, weight, *given):
-        return packed.convolve(x, weight, bias, stride, padding, dilation)
+        return convolve(x, weight, bias, known)
+    if known is not None and packed.fits(x, weight, padding, groups):
+        return packed.convolve(x, weight, bias, stride, padding, dilation, known)
     return torch.conv2d(x, weight, bias, *given)
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, known: Known | None = None
+) -> Tensor:
     """A 3 x 3 convolution of stride 1 with a border of one; see `winograd.convolve`."""
     from wenfang.models.convolve.winograd import convolve as by_winograd
 
-    return by_winograd(x, weight, bias)
+    return by_winograd(x, weight, bias, known)

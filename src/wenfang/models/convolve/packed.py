@@ -10,13 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
-# Laid out weights, with the version that they are of.
-_KNOWN: Any = WeakIdKeyDictionary()
+Known = dict[int, tuple[Tensor, Tensor]]  # a weight's id -> the weight, and its other form
 
 
-def fits(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
+def fits(x: Tensor, weight: Tensor, padding: Any, groups: int) -> bool:
     """Whether `convolve` may stand for `torch.conv2d` of these arguments, and is faster."""
     return (
         not torch.is_grad_enabled()
@@ -25,24 +23,30 @@ def fits(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any, gr
         and x.ndim == 4
         and groups == 1
         and not isinstance(padding, str)
-        and not weight.is_inference()
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     )
 
 
 def convolve(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    known: Known,
 ) -> Tensor:
-    """`torch.conv2d`; the result is stored with channels last."""
+    """`torch.conv2d`; the result is stored with channels last.
+
+    known  where laid out weights are kept
+    """
     way = [_both(padding), _both(stride), _both(dilation), 1]
-    known = _KNOWN.get(weight)
-    if known is None or known[0] != weight._version:
-        laid_out = torch.ops.mkldnn._reorder_convolution_weight(
-            weight.detach(), *way, list(x.shape)
-        )
-        known = _KNOWN[weight] = weight._version, laid_out
+    if id(weight) not in known:
+        reorder = torch.ops.mkldnn._reorder_convolution_weight
+        known[id(weight)] = weight, reorder(weight.detach(), *way, list(x.shape))
     x = x.contiguous(memory_format=torch.channels_last)
-    out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, known[1], bias, *way, "none", [], "")
+    laid_out = known[id(weight)][1]
+    out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, laid_out, bias, *way, "none", [], "")
     return out
 
 

@@ -13,31 +13,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 from wenfang.models.convolve import kernels
+from wenfang.models.convolve.packed import Known
 
 BYTES_AT_ONCE = 16 * 2**20
-# Transformed weights of nets that are not being trained, with the version that they are of.
-_FILTERS: Any = WeakIdKeyDictionary()
 _ROOMS = threading.local()
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, known: Known | None = None) -> Tensor:
     """x (B, C, H, W), weight (O, C, 3, 3), bias (O,) -> (B, O, H, W), one of zeros around x.
 
     float32 on the CPU; the result is stored with channels last
+    known  where transformed weights are kept, if they will not change
     """
     if torch.is_grad_enabled():
         out: Tensor = _Convolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return out
-    if weight.is_inference():  # whose changes nobody counts
+    if known is None:
         return _forward(x, _filters(weight), bias)
-    version = weight._version
-    known = _FILTERS.get(weight)
-    if known is None or known[0] != version:
-        known = _FILTERS[weight] = version, _filters(weight)
-    return _forward(x, known[1], bias)
+    if id(weight) not in known:
+        known[id(weight)] = weight, _filters(weight)
+    return _forward(x, known[id(weight)][1], bias)
 
 
 class _Convolution(torch.autograd.Function):
