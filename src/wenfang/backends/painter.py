@@ -53,19 +53,24 @@ class Painter:
     def class_of(self, prompt: str) -> int | None:
         """The class that a prompt names; None where the model knows none, or nothing is asked.
 
-        raises BriefError for a name that it does not know
+        raises BriefError for a name that it does not know, or where it knows none
         """
         name = prompt.strip()
         if not name:
             return None
-        if name in self.known.classes:
-            return self.known.classes.index(name)
-        raise BriefError(
-            "{model} does not know {name}; it draws {names}",
-            model=self.loaded.name,
-            name=name,
-            names=", ".join(self.known.classes) or "without being told what",
-        )
+        if not self.known.classes:
+            raise BriefError(
+                "{model} draws without being told what; leave the prompt out",
+                model=self.loaded.name,
+            )
+        if name not in self.known.classes:
+            raise BriefError(
+                "{model} does not know {name}; it draws {names}",
+                model=self.loaded.name,
+                name=name,
+                names=", ".join(self.known.classes),
+            )
+        return self.known.classes.index(name)
 
     @torch.no_grad()
     def paint(
