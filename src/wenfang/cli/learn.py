@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def prepare(
     sources: Annotated[list[str], typer.Argument(help=t("Files, folders, or one named source."))],
     output: Annotated[Path, typer.Option("-o", "--output", help=t("The data set's folder."))],
-    profile: Annotated[str, typer.Option(help=t("english, chinese, verse or none."))] = "english",
+    profile: Annotated[
+        str, typer.Option(help=t("english, chinese, verse, none or pictures."))
+    ] = "english",
     licence: Annotated[str, typer.Option(help=t("SPDX name of the sources' licence."))] = "",
     text_field: Annotated[str, typer.Option(help=t("Field that holds the text."))] = "text",
     settings: Settings = None,

@@ -14,6 +14,7 @@ from wenfang.backends.shelf import find_bundle
 from wenfang.checkpoint import MANIFEST
 from wenfang.data.dataset import Dataset
 from wenfang.data.named import NAMED, prepare_named
+from wenfang.data.picture_folder import PictureRequest, prepare_pictures
 from wenfang.data.prepare import prepare
 from wenfang.data.request import Event as DataEvent
 from wenfang.data.request import Profile, Source, request_for
@@ -27,6 +28,7 @@ from wenfang.store import home
 from wenfang.trainer import OnEvent
 
 PROFILES: tuple[Profile, ...] = ("english", "chinese", "verse", "none")
+PICTURES = "pictures"  # a profile of its own: a folder of pictures in place of texts
 DATA_VARIABLE = "WENFANG_DATA"
 
 
@@ -44,18 +46,38 @@ def prepare_sources(
     """Files and folders by a profile of rules, or one named source by its own."""
     if len(sources) == 1 and sources[0] in NAMED and not Path(sources[0]).exists():
         return prepare_named(sources[0], data or data_root(), output, on_event)
+    if profile == PICTURES:
+        return _pictures(sources, output, licence, settings, on_event)
     chosen = next((one for one in PROFILES if one == profile), None)
     if chosen is None:
         raise UsageError(
             "there is no profile {profile}; there are: {names}",
             profile=profile,
-            names=", ".join(PROFILES),
+            names=", ".join((*PROFILES, PICTURES)),
         )
     given = tuple(
         Source(path=path, licence=licence) if licence else Source(path=path) for path in sources
     )
     request = request_for(chosen, given, str(output), text_field=text_field)
     return prepare(config.override(request, settings), on_event)
+
+
+def _pictures(
+    sources: Sequence[str], output: Path, licence: str, settings: tuple[str, ...], on_event: Any
+) -> Dataset:
+    """One folder of pictures."""
+    if len(sources) != 1:
+        raise UsageError(
+            "pictures are prepared from one folder, not {count}; put them into one",
+            count=len(sources),
+        )
+    source = Source(path=sources[0], licence=licence) if licence else Source(path=sources[0])
+
+    def tell(done: int, total: int) -> None:
+        if on_event:
+            on_event(DataEvent(step="read", done=done, total=total, unit="records"))
+
+    return prepare_pictures(source, output, config.override(PictureRequest(), settings), tell)
 
 
 def data_root() -> Path | None:

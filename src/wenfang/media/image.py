@@ -54,8 +54,16 @@ def decode_image(
         raise MediaError("{name} claims too many pixels; make it smaller", name=name) from fault
     except (OSError, SyntaxError, ValueError, EOFError) as fault:
         raise MediaError("{name} is a broken image; export it again", name=name) from fault
+    if upright.mode.startswith("I"):
+        upright = _eight_bits(upright)
     transparent = "A" in upright.getbands() or "transparency" in upright.info
     return upright.convert("RGBA" if transparent else "RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits as grey of 8; Pillow itself would cut off all above 255."""
+    values = np.asarray(image).astype(np.int64)
+    return Image.fromarray(np.clip(values // 257, 0, 255).astype(np.uint8))
 
 
 def _check_pixels(image: Image.Image, name: str, limit_pixels: int) -> None:
