@@ -69,7 +69,7 @@ def test_a_picture_is_the_same_alone_and_among_others(bundles: dict[str, Path], 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_picture_is_published_in_every_format_and_made_again(
-    bundles: dict[str, Path], name: str, tmp_path: Path
+    bundles: dict[str, Path], name: str, tmp_path: Path, home: Path
 ) -> None:
     prompt = "" if name == "digits-vae" else "ring"
     made = model(bundles, name).generate(prompt, seed=5, **FEW)
@@ -80,6 +80,19 @@ def test_a_picture_is_published_in_every_format_and_made_again(
             assert image.width == 256
         assert wf.verify(sealed.path)[0].exit_code == 0
     replayed = wf.replay(tmp_path / "x.png", model=str(bundles[name]))
+    assert [one.outcome for one in replayed] == ["identical"]
+
+
+def test_several_pictures_upon_one_sheet_are_made_again(
+    bundles: dict[str, Path], call: Call, home: Path
+) -> None:
+    bundle = bundles["digits-gan"]
+    told = call("generate", bundle, "down", "-n", 5, "--seed", 2, "-o", "sheet.png", "--json").json
+    assert told["files"] == ["sheet.png"]
+    assert told["generated"][0]["width_px"] == 3 * 256 + 4 * 8
+    assert told["generated"][0]["height_px"] == 2 * 256 + 3 * 8
+    assert call("verify", "sheet.png").code == 0
+    replayed = wf.replay("sheet.png", model=str(bundle))
     assert [one.outcome for one in replayed] == ["identical"]
 
 

@@ -18,6 +18,8 @@ from wenfang.cli.progress import Bar
 from wenfang.language import t
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wenfang.engine.asset import Asset
     from wenfang.engine.creating import Made
 
@@ -144,25 +146,34 @@ def generate(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Draw from one model; with -o the result is published, labelled and signed."""
+    """Draw from one model; with -o the result is published, labelled and signed.
+
+    Several pictures go into the folder -o, or upon one contact sheet if -o names a file.
+    """
     from wenfang.config import nested
     from wenfang.engine.generating import Generated, load_model
+    from wenfang.engine.painting import PictureModel
 
     seeds = tuple(range(seed, seed + count))
     streamed = count == 1 and not as_json and sys.stdout.isatty()
     on_text = partial(print, end="", flush=True) if streamed else None
-    made = load_model(model).draw(prompt, seeds, nested(settings or ()), on_text)
+    maker, asked = load_model(model), nested(settings or ())
+    made: Sequence[Asset]
+    if count > 1 and isinstance(maker, PictureModel) and output and output.suffix:
+        made, count = [maker.sheet(prompt, seeds, asked)], 1  # one file: all upon one sheet
+    else:
+        made = maker.draw(prompt, seeds, asked, on_text)
     _tell_cut(made[0])
     texts = [one.text for one in made if isinstance(one, Generated)]
     files = []
     if output or not texts:  # a picture cannot be printed
-        for one, number in zip(made, seeds, strict=True):
+        for one, number in zip(made, seeds, strict=False):
             path = _place(output, model, number, count, one.suffix)
             files.append(str(one.save(path, private=private).path))
     if as_json:
         records = [
             {**one.record(), "seed": number, "manifest": one.manifest.id}
-            for one, number in zip(made, seeds, strict=True)
+            for one, number in zip(made, seeds, strict=False)
         ]
         show.as_json({"label": "AI生成 · AI GENERATED", "generated": records, "files": files})
     else:

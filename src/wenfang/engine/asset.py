@@ -15,6 +15,9 @@ from wenfang.models.load import Loaded
 from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit
 from wenfang.store import Link, Manifest, Store, home
 
+# What a manifest's facts say that was asked for; `seeds` where several are upon one sheet.
+REQUEST = ("prompt", "seed", "seeds", "settings")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Asset(ABC):
@@ -83,7 +86,7 @@ class Asset(ABC):
         facts = self.manifest.facts
         told: dict[str, Any] = {name: facts[name] for name in ("made_with", "environment")}
         if not private:
-            asked = {name: facts[name] for name in ("prompt", "seed", "settings")}
+            asked = {name: facts[name] for name in REQUEST if name in facts}
             told["request"] = {"model": facts["made_with"], **asked}
         return told
 

@@ -19,6 +19,7 @@ from wenfang.device import environment
 from wenfang.engine.asset import Asset
 from wenfang.errors import ConfigError
 from wenfang.media.image import encode_png
+from wenfang.media.sheet import contact_sheet
 from wenfang.models.load import Loaded
 from wenfang.seal import Payload
 from wenfang.store import Link, Manifest
@@ -127,8 +128,20 @@ class PictureModel:
             for seed, one in zip(seeds, pixels, strict=True)
         ]
 
+    def sheet(self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]) -> Painted:
+        """One picture for each seed, all upon one contact sheet."""
+        made = self.draw(prompt, seeds, settings)
+        options = config.from_dict(PictureOptions, settings, where="settings")
+        image = contact_sheet([one.image for one in made])
+        return self._described(prompt, seeds[0], image, options, {"seeds": list(seeds)})
+
     def _described(
-        self, prompt: str, seed: int, image: Image.Image, options: PictureOptions
+        self,
+        prompt: str,
+        seed: int,
+        image: Image.Image,
+        options: PictureOptions,
+        more: Mapping[str, object] | None = None,
     ) -> Painted:
         content = encode_png(image)
         return Painted(
@@ -145,6 +158,7 @@ class PictureModel:
                     "prompt": prompt,
                     "seed": seed,
                     "settings": config.to_dict(options),
+                    **(more or {}),
                     "environment": environment(),
                 },
             ),

@@ -21,7 +21,9 @@ from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.backends.choosing import is_remote
 from wenfang.checks.judging import Judge
 from wenfang.device import DRAWING_THREADS, environment, set_threads
+from wenfang.engine.asset import Asset
 from wenfang.engine.generating import load_model
+from wenfang.engine.painting import PictureModel
 from wenfang.errors import NotFoundError, SealError
 from wenfang.language import t
 from wenfang.media.image import decode_image
@@ -206,8 +208,12 @@ def _remake(
             how = request if request.model else replace(request, model=asked.get("model"))
             return _remake_piece(asked, target, Path(folder), how, on_event)
         model = load_model(request.model or str(asked["model"]), reference=request.reference)
-        seeds = (int(asked["seed"]),)
-        made = model.draw(str(asked["prompt"]), seeds, asked["settings"])[0]
+        made: Asset
+        if "seeds" in asked and isinstance(model, PictureModel):
+            seeds = tuple(map(int, asked["seeds"]))
+            made = model.sheet(str(asked["prompt"]), seeds, asked["settings"])
+        else:
+            made = model.draw(str(asked["prompt"]), (int(asked["seed"]),), asked["settings"])[0]
         payload = made.payload(target.manifest.media_type)
         bundle = str(model.loaded.manifest["id"])
         return _Remade(payloads={target.name: payload.content}, bundle=bundle)
