@@ -137,7 +137,12 @@ def _worst(made: list[Made]) -> int:
 def generate(
     model: Annotated[str, typer.Argument(help=t("A model's name or a bundle's folder."))],
     prompt: Annotated[str, typer.Argument(help=t("What to write about, or to go on from."))] = "",
-    count: Annotated[int, typer.Option("-n", min=1, max=1000, help=t("How many."))] = 1,
+    count: Annotated[
+        int,
+        typer.Option(
+            "-n", min=1, max=1000, help=t("How many; pictures share one sheet if -o names a file.")
+        ),
+    ] = 1,
     seed: Annotated[int, typer.Option(help=t("Seed of the first; the next ones count up."))] = 0,
     settings: Settings = None,
     output: Output = None,
@@ -146,10 +151,7 @@ def generate(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Draw from one model; with -o the result is published, labelled and signed.
-
-    Several pictures go into the folder -o, or upon one contact sheet if -o names a file.
-    """
+    """Draw from one model; with -o the result is published, labelled and signed."""
     from wenfang.config import nested
     from wenfang.engine.generating import Generated, load_model
     from wenfang.engine.painting import PictureModel
