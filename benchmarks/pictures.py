@@ -28,6 +28,7 @@ from rounds import Rate, race, ratio, spread
 from wenfang import device, optim
 from wenfang.device import kept_memory
 from wenfang.models import unet
+from wenfang.models.denoiser import Told
 from wenfang.models.products import fast_products
 from wenfang.noise import Path
 from wenfang.objectives.denoising import Denoising as Objective
@@ -230,7 +231,7 @@ def trainers(model: unet.UNet, other: Any) -> tuple[dict[str, dict[str, Rate]], 
     noise = torch.randn(pictures.shape, generator=draw)
     steps = torch.randint(0, 1000, (TRAIN_BATCH,), generator=draw)
     with torch.no_grad():
-        own = Objective(path=PATH).errors(model, pictures, noise, steps / 1000, None).mean()
+        own = Objective(path=PATH).errors(model, pictures, noise, steps / 1000, Told()).mean()
         scheduler = diffusers.DDPMScheduler(**SCHEDULE)
         said = other(scheduler.add_noise(pictures, noise, steps), steps).sample
         wanted = scheduler.get_velocity(pictures, noise, steps)

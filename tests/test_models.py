@@ -25,7 +25,7 @@ CLASSIFIERS = {"text-classifier"}
 ENCODERS = {"picture-encoder"}
 BOTH_WAYS = {"bert"}
 PAIRED = {"seq2seq"}  # they read a source and a target; here both are the same tokens
-PICTURES = {"gan", "unet", "vae"}  # they make pictures
+PICTURES = {"dit", "gan", "unet", "vae"}  # they make pictures
 PICTURE_CLASSIFIERS = {"picture-classifier"}
 LANGUAGE_MODELS = pytest.mark.parametrize(
     "family",
@@ -34,6 +34,7 @@ LANGUAGE_MODELS = pytest.mark.parametrize(
 SHAPES = {
     "gan": (6,),
     "unet": (3, 8, 8),
+    "dit": (3, 8, 8),
     "vae": (1, 8, 8),
     "picture-classifier": (1, 8, 8),
     "picture-encoder": (3, 16, 16),
@@ -85,6 +86,9 @@ def picture_answer(family: str, model: Any, data: Tensor) -> Any:
     classes = (10 * data.flatten(1).sum(1).abs()).long() % 3  # the same alone and together
     if family == "unet":
         return model(data, torch.zeros(len(data)), classes)
+    if family == "dit":
+        words = data.flatten(1)[:, :24].reshape(-1, 4, 6)
+        return model(data, torch.zeros(len(data)), classes, words, words[:, :, 0] > -0.5)
     if family == "vae":
         posterior = model.encoder(data)
         return model.decoder(posterior.sample(torch.ones_like(posterior.mean)))
@@ -218,10 +222,10 @@ def test_a_model_learns_two_sequences_by_heart(family: str) -> None:
 
 @pytest.mark.parametrize("family", sorted(PICTURES))
 def test_pictures_read_in_squares_have_the_same_shape(family: str) -> None:
-    changes = {} if family == "unet" else {"side_px": 16}
+    changes = {} if family in ("dit", "unet") else {"side_px": 16}
     model = awake(family, patch=2, **changes)
     shape = SHAPES[family]
-    side = 8 if family == "unet" else 16
+    side = 8 if family in ("dit", "unet") else 16
     data = inputs(family) if family == "gan" else torch.randn(3, shape[0], side, side)
     made = answer(family, model, data)
     assert made.shape[-2:] == (side, side)

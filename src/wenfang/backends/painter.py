@@ -13,6 +13,8 @@ from torch import Tensor
 
 from wenfang.device import NoiseStream, noise
 from wenfang.errors import BriefError, BundleError
+from wenfang.models.denoiser import Told
+from wenfang.models.dit import DiT
 from wenfang.models.gan import GAN
 from wenfang.models.load import Loaded
 from wenfang.models.products import fast_products
@@ -46,7 +48,7 @@ class Painter:
     """Draws pictures with one loaded bundle; each is the same alone and among others."""
 
     def __init__(self, loaded: Loaded) -> None:
-        if loaded.painting is None or not isinstance(loaded.model, VAE | GAN | UNet):
+        if loaded.painting is None or not isinstance(loaded.model, VAE | GAN | UNet | DiT):
             raise BundleError("{name} makes no pictures; choose another model", name=loaded.name)
         self.loaded, self.model, self.known = loaded, loaded.model, loaded.painting
 
@@ -113,11 +115,12 @@ class Painter:
     ) -> Tensor:
         """(b, C, S, S) float32, about 0..1."""
         model = self.model
-        if isinstance(model, UNet):
+        if isinstance(model, UNet | DiT):
             assert self.known.path is not None
             side = self.known.side_px
             shape = (self.known.channels, side, side)
-            predict = denoiser(model, self.known.path, classes, options.guidance)
+            told = Told(classes=classes)
+            predict = denoiser(model, self.known.path, told, options.guidance)
             drawn = denoise(
                 predict,
                 _normal(draws, shape),

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from wenfang.models import (
     bert,
+    dit,
     gan,
     gpt,
     gpt2,
@@ -29,6 +30,7 @@ MODELS: dict[str, Any] = {
     "vae": vae.VAE,
     "gan": gan.GAN,
     "unet": unet.UNet,
+    "dit": dit.DiT,
 }
 
 # Those that predict the next token from all before it.
@@ -38,6 +40,7 @@ __all__ = [
     "MODELS",
     "CausalModel",
     "bert",
+    "dit",
     "gan",
     "gpt",
     "gpt2",

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from wenfang.errors import ConfigError
+from wenfang.models.denoiser import Denoiser, Told, ask
+from wenfang.models.dit import DiT
 from wenfang.models.unet import UNet
 from wenfang.noise import Path
 from wenfang.objectives import Batch, Loss
@@ -22,15 +24,16 @@ Times = Literal["uniform", "logit-normal"]
 class Denoising:
     """Mean squared error of the network's output.
 
-    batch["pictures"]  (B, C, H, W) float32; batch["classes"] (B,) int64, optional
+    batch["pictures"]  (B, C, H, W) float32; optional: batch["classes"] (B,) int64, batch["words"]
+                  (B, L, E) float32 with batch["mask"] (B, L) bool
     path          also the sampler's
     times         "uniform", or "logit-normal", which asks more often in the middle (Esser et al.
                   2024, arXiv:2403.03206). They are spread evenly over a batch: picture i of B has
                   its time in the i-th of B equal parts, so that the loss varies less
     weighting     "even" for all times; "min-snr" lets the error of the data count by the lesser of
                   its signal-to-noise ratio and `snr_most` (Hang et al. 2023, arXiv:2303.09556)
-    no_class      the id that says "no class"; so many of the pictures are shown as such
-    drop_condition  share of them
+    no_class      the id that says "no class"
+    drop_condition  share of the pictures of which nothing is said
     """
 
     path: Path
@@ -54,21 +57,21 @@ class Denoising:
 
     def __call__(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
         """The loss of a denoiser on one batch."""
-        assert isinstance(model, UNet)
+        assert isinstance(model, UNet | DiT)
         pictures = batch["pictures"]
         t = self.draw_times(len(pictures), rng)
         noise = torch.randn(pictures.shape, generator=rng)
-        classes = self._shown(batch.get("classes"), rng)
-        error = self.errors(model, pictures, noise, t, classes)
+        told = self._said(batch, rng)
+        error = self.errors(model, pictures, noise, t, told)
         weighted = (error * self.weight_of(t)).mean()
         return Loss(value=weighted, parts={"error": float(error.detach().mean())})
 
     def errors(
-        self, model: UNet, pictures: Tensor, noise: Tensor, t: Tensor, classes: Tensor | None
+        self, model: Denoiser, pictures: Tensor, noise: Tensor, t: Tensor, told: Told
     ) -> Tensor:
         """Mean squared error of each picture's output: (B,)."""
         noisy = self.path.add_noise(pictures, noise, t)
-        output = model(self.path.scaled(noisy, t), self.path.clue(t), classes)
+        output = ask(model, self.path.scaled(noisy, t), self.path.clue(t), told)
         off: Tensor = output - self.path.target(pictures, noise, t)
         return off.square().mean((1, 2, 3))
 
@@ -88,11 +91,12 @@ class Denoising:
             return torch.ones_like(t)
         return self.path.snr(t).clamp_max(self.snr_most) * self.path.data_weight(t)
 
-    def _shown(self, classes: Tensor | None, rng: torch.Generator) -> Tensor | None:
-        if classes is None or not self.drop_condition:
-            return classes
-        dropped = torch.rand(len(classes), generator=rng) < self.drop_condition
-        return torch.where(dropped, self.no_class, classes)
+    def _said(self, batch: Batch, rng: torch.Generator) -> Told:
+        told = Told(classes=batch.get("classes"), words=batch.get("words"), mask=batch.get("mask"))
+        if not self.drop_condition:
+            return told
+        dropped = torch.rand(len(batch["pictures"]), generator=rng) < self.drop_condition
+        return told.silent(dropped, self.no_class)
 
     def weight(self, batch: Batch) -> float:
         """Number of pictures."""

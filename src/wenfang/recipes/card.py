@@ -9,6 +9,7 @@ from typing import Any
 from wenfang.knowledge.verse import FORMS
 from wenfang.models import (
     bert,
+    dit,
     gan,
     gpt,
     gpt2,
@@ -225,8 +226,10 @@ def _shape(model: AnyModel) -> str:
 
 
 def _picture_shape(
-    model: picture_classifier.Config | vae.Config | gan.Config | unet.Config,
+    model: picture_classifier.Config | vae.Config | gan.Config | unet.Config | dit.Config,
 ) -> str:
+    if isinstance(model, dit.Config):
+        return f"{model.layers} layers of width {model.width}, squares of {model.patch} pixels"
     levels = f"levels of {', '.join(map(str, model.channels))} channels"
     if isinstance(model, unet.Config):
         return f"{levels}, {model.blocks} blocks each"

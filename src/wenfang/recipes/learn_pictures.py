@@ -16,7 +16,7 @@ from wenfang.data.drawings import drawing
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.data.pixels import PixelBatches, Pixels
 from wenfang.errors import ConfigError
-from wenfang.models import gan, picture_classifier, picture_encoder, unet, vae
+from wenfang.models import dit, gan, picture_classifier, picture_encoder, unet, vae
 from wenfang.noise import path_record
 from wenfang.objectives import Objective
 from wenfang.objectives.adversarial import Discriminate, Generate
@@ -28,7 +28,9 @@ from wenfang.recipes.recipe import Recipe
 from wenfang.trainer import Phase
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
-PixelModel: TypeAlias = vae.Config | gan.Config | unet.Config | picture_classifier.Config
+PixelModel: TypeAlias = (
+    vae.Config | gan.Config | unet.Config | dit.Config | picture_classifier.Config
+)
 Learnt: TypeAlias = tuple[tuple[Phase, ...], Batches, Evaluate]
 
 MEASURED_BATCH = 250
@@ -122,7 +124,7 @@ def _game(recipe: Recipe, dataset: Dataset) -> Learnt:
 
 
 def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
-    assert isinstance(recipe.model, unet.Config)
+    assert isinstance(recipe.model, unet.Config | dit.Config)
     batches, held = _batches(recipe, recipe.model, dataset, least=-1.0)
     batches, held = (_labelled(one, recipe.model.classes) for one in (batches, held))
     asked = recipe.objective.denoising
@@ -147,7 +149,7 @@ def _batches(
         Pixels.read(dataset.records(part), model.in_channels) for part in ("train", "valid")
     )
     found = train.values.shape[-1]
-    if not isinstance(model, unet.Config) and model.side_px != found:
+    if not isinstance(model, unet.Config | dit.Config) and model.side_px != found:
         raise ConfigError(
             "model.side_px is {side}, the pictures have {found}; set it to that",
             side=model.side_px,
@@ -201,13 +203,13 @@ def _mean_loss(objective: Objective, held: PixelBatches, count: int) -> Evaluate
 def painting_of(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
     """What a bundle must say of the pictures that it makes, besides its shape."""
     model = recipe.model
-    assert isinstance(model, vae.Config | gan.Config | unet.Config)
+    assert isinstance(model, vae.Config | gan.Config | unet.Config | dit.Config)
     first = next(iter(dataset.records("train")))
     found: dict[str, object] = {"side_px": drawing(first).width, "channels": model.in_channels}
     if not isinstance(model, vae.Config) and model.classes:
         labels = {str(record["label"]) for record in dataset.records("train")}
         found["classes"] = sorted(labels)
-    if isinstance(model, unet.Config):
+    if isinstance(model, unet.Config | dit.Config):
         asked = recipe.objective.denoising
         found["path"] = path_record(asked.path, asked.built_path())
     return found

@@ -11,6 +11,7 @@ from wenfang.errors import ConfigError
 from wenfang.models import (
     MODELS,
     bert,
+    dit,
     gan,
     gpt,
     gpt2,
@@ -169,6 +170,7 @@ AnyModel: TypeAlias = (
     | vae.Config
     | gan.Config
     | unet.Config
+    | dit.Config
 )
 
 

@@ -1,33 +1,34 @@
-"""A trained net as what a solver asks: the data that it sees behind noise, steered by a class."""
+"""A trained net as what a solver asks: the data that it sees behind noise, as it is told."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from wenfang.models.unet import UNet
+from wenfang.models.denoiser import Denoiser as Net
+from wenfang.models.denoiser import Told, ask
 from wenfang.noise import Path
 from wenfang.samplers.denoise import Denoiser
 
+NOTHING = Told()
 
-def denoiser(
-    model: UNet, path: Path, classes: Tensor | None = None, guidance: float = 1.0
-) -> Denoiser:
-    """What `model` sees; with guidance (Ho & Salimans 2022, arXiv:2207.12598) asked twice at once.
 
-    classes   (B,) int64; None asks without
-    guidance  1 follows the class as learnt, more of it goes further from what any class is like
+def denoiser(net: Net, path: Path, told: Told = NOTHING, guidance: float = 1.0) -> Denoiser:
+    """What `net` sees; with guidance (Ho & Salimans 2022, arXiv:2207.12598) asked twice at once.
+
+    guidance  1 follows what is told as learnt; more of it goes further from what any picture is
     """
 
-    def ask(x: Tensor, t: Tensor, classes: Tensor | None) -> Tensor:
+    def see(x: Tensor, t: Tensor, told: Told) -> Tensor:
         clue = path.clue(t.expand(len(x)))
-        return path.denoised(model(path.scaled(x, t), clue, classes), x, t)
+        return path.denoised(ask(net, path.scaled(x, t), clue, told), x, t)
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
-        if classes is None or guidance == 1:
-            return ask(x, t, classes)
-        none = torch.full_like(classes, model.config.classes)
-        both = ask(torch.cat((x, x)), t, torch.cat((classes, none)))
+        if guidance == 1 or (told.classes is None and told.words is None):
+            return see(x, t, told)
+        every = torch.ones(len(x), dtype=torch.bool)
+        spoken, silent = (told.silent(rows, net.config.classes) for rows in (~every, every))
+        both = see(torch.cat((x, x)), t, spoken.followed_by(silent))
         conditioned, plain = both.chunk(2)
         return plain + guidance * (conditioned - plain)
 

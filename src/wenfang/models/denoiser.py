@@ -1,0 +1,62 @@
+"""One call for every family that is asked what noise hides, whatever it can be told.
+
+B batch, L words, E width of a word's vector
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from wenfang.models.dit import DiT
+from wenfang.models.unet import UNet
+
+Denoiser: TypeAlias = UNet | DiT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What is said of each picture; whatever is None is not said.
+
+    classes  (B,) int64
+    words    (B, L, E) float32, mask (B, L) bool: true for those that are said
+    """
+
+    classes: Tensor | None = None
+    words: Tensor | None = None
+    mask: Tensor | None = None
+
+    def silent(self, rows: Tensor, no_class: int) -> Told:
+        """Nothing said of the pictures that `rows` (B,) bool marks."""
+        told = self
+        if self.classes is not None:
+            told = replace(told, classes=torch.where(rows, no_class, self.classes))
+        if self.words is not None:
+            said = self.words.new_ones(self.words.shape[:2], dtype=torch.bool)
+            mask = said if self.mask is None else self.mask
+            told = replace(told, mask=mask & ~rows[:, None])
+        return told
+
+    def followed_by(self, other: Told) -> Told:
+        """The rows of both, one after the other; both say the same kinds of things."""
+        return Told(
+            classes=_joined(self.classes, other.classes),
+            words=_joined(self.words, other.words),
+            mask=_joined(self.mask, other.mask),
+        )
+
+
+def _joined(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    return None if one is None or other is None else torch.cat((one, other))
+
+
+def ask(model: Denoiser, x: Tensor, clue: Tensor, told: Told) -> Tensor:
+    """The model's answer: x (B, C, H, W), clue (B,) -> (B, C', H, W)."""
+    if isinstance(model, DiT):
+        answer: Tensor = model(x, clue, told.classes, told.words, told.mask)
+    else:
+        answer = model(x, clue, told.classes)
+    return answer
