@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from wenfang.engine.asset import Maker
 from wenfang.errors import BriefError, BundleError, ConfigError, MediaError
 from wenfang.models.load import load
 from wenfang.recipes import painting_suite
+from wenfang.recipes.learn_pictures import watch_game
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.train import TrainRequest, train
 from wenfang.samplers.denoise import Denoising
@@ -199,6 +201,19 @@ def test_a_reader_learns_the_shapes_and_its_card_tells(shapes: Dataset, tmp_path
     loaded = load(folder)
     assert loaded.manifest["facts"]["numbers"]["accuracy_share"] > 0.9
     assert "accuracy_share" in (folder / "README.md").read_text()
+
+
+def test_a_discriminator_that_wins_is_told(shapes: Dataset, tmp_path: Path) -> None:
+    wanted = recipe("digits-gan", steps=80).to_dict()
+    wanted["objective"]["game"] |= {"r1": 0.0, "turns": 80}  # the generator hardly has a turn
+    wanted["optim"]["lr"] = 0.005
+    told: list[str] = []
+    path = tmp_path / "recipe.json"
+    write_json(path, wanted)
+    request = TrainRequest(recipe=str(path), run=tmp_path / "run", data=shapes.folder)
+    train(replace(request, measured=False), lambda event: told.append(event.text))
+    assert any("the discriminator wins" in text for text in told)
+    assert not watch_game({"val_told_apart_share": 0.7})
 
 
 @pytest.mark.parametrize("name", MAKERS[1:])

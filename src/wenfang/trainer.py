@@ -94,7 +94,10 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Everything that a run needs, built from a recipe."""
+    """Everything that a run needs, built from a recipe.
+
+    watch  what an evaluation's values warn of, as a message; nothing for most
+    """
 
     model: nn.Module
     phases: tuple[Phase, ...]
@@ -102,16 +105,18 @@ class Task:
     config: TrainConfig
     evaluate: Callable[[nn.Module], dict[str, float]]
     fingerprint: str
+    watch: Callable[[dict[str, float]], str] = lambda values: ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What happened: kind is start, step, evaluate, checkpoint or done."""
+    """What happened: kind is start, step, evaluate, warning (by `text`), checkpoint or done."""
 
     kind: str
     step: int
     steps: int
     values: dict[str, float] = field(default_factory=dict)
+    text: str = ""
 
 
 OnEvent = Callable[[Event], None]
@@ -239,11 +244,18 @@ class Trainer:
         last = self.step == config.steps
         measured = last or self.step % config.evaluate_every == 0
         if measured:
-            self._log("evaluate", self._evaluate())
+            values = self._evaluate()
+            self._log("evaluate", values)
+            self._warn(self.task.watch(values))
         if (measured or stopping) and self.share.rank == 0:
             write_text(self.run / "loss.svg", loss_curve_svg(_read_log(self._log_path)))
         if last or stopping or self.step % config.checkpoint_every == 0:
             self._save()
+
+    def _warn(self, text: str) -> None:
+        if text:
+            steps = self.task.config.steps
+            self.on_event(Event(kind="warning", step=self.step, steps=steps, text=text))
 
     def _evaluate(self) -> dict[str, float]:
         self.task.model.eval()

@@ -141,6 +141,9 @@ class _Meter:
             self.last = dict(event.values)
             numbers = " ".join(f"{name} {value:.4f}" for name, value in event.values.items())
             self._bar.say(t("step {step}: {numbers}", step=event.step, numbers=numbers))
+        elif event.kind == "warning":
+            self.told.append(event.text)
+            self._bar.say(event.text)
         elif event.kind == "step":
             loss = " ".join(f"{k} {v:.3f}" for k, v in event.values.items() if k.endswith("loss"))
             self._note = t("{loss}, {rate}/s", loss=loss, rate=f"{event.values['per_s']:.0f}")

@@ -41,7 +41,7 @@ from wenfang.recipes.class_scores import EVALUATION_ROWS, class_logits, labels_o
 from wenfang.recipes.learn_encoder import learn_bilingual
 from wenfang.recipes.learn_masked import learn_classes, learn_masked
 from wenfang.recipes.learn_pairs import learn_pairs, learn_spans
-from wenfang.recipes.learn_pictures import PICTURE_LEARNING
+from wenfang.recipes.learn_pictures import PICTURE_LEARNING, watch_game
 from wenfang.recipes.recipe import ObjectiveConfig, Recipe
 from wenfang.recipes.streams import stream_tokens
 from wenfang.recipes.tune import settings_of
@@ -89,8 +89,16 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
         config=recipe.train,
         evaluate=evaluate,
         fingerprint=_fingerprint(recipe, dataset, base),
+        watch=_watch(recipe),
     )
     return Run(recipe=recipe, task=task, tokenizer=tokenizer)
+
+
+def _watch(recipe: Recipe) -> Callable[[dict[str, float]], str]:
+    # A Wasserstein critic is meant to tell everything apart.
+    if recipe.data.layout == "game" and recipe.objective.game.game != "wasserstein":
+        return watch_game
+    return lambda values: ""
 
 
 def _thin(recipe: Recipe, model: nn.Module) -> str:

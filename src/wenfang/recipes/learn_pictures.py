@@ -16,6 +16,7 @@ from wenfang.data.drawings import drawing
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.data.pixels import PixelBatches, Pixels
 from wenfang.errors import ConfigError
+from wenfang.language import t
 from wenfang.models import dit, gan, picture_classifier, picture_encoder, unet, vae
 from wenfang.noise import path_record
 from wenfang.objectives import Objective
@@ -34,6 +35,7 @@ PixelModel: TypeAlias = (
 Learnt: TypeAlias = tuple[tuple[Phase, ...], Batches, Evaluate]
 
 MEASURED_BATCH = 250
+WON_SHARE = 0.98  # of held-out and made pictures that a discriminator tells apart
 
 
 def _views(recipe: Recipe, dataset: Dataset) -> Learnt:
@@ -213,6 +215,18 @@ def painting_of(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
         asked = recipe.objective.denoising
         found["path"] = path_record(asked.path, asked.built_path())
     return found
+
+
+def watch_game(values: dict[str, float]) -> str:
+    """A warning where the discriminator tells everything apart, and the generator learns little."""
+    share = values["val_told_apart_share"]
+    if share < WON_SHARE:
+        return ""
+    return t(
+        "the discriminator wins: it tells {share} of the pictures apart, so the generator learns "
+        "little; raise objective.game.r1, or lower optim.lr",
+        share=f"{share:.0%}",
+    )
 
 
 PAINTERS = ("elbo", "game", "denoising")  # layouts of what makes pictures
