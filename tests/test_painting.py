@@ -98,6 +98,66 @@ def test_several_pictures_upon_one_sheet_are_made_again(
     assert [one.outcome for one in replayed] == ["identical"]
 
 
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, str]:
+    """A picture with a bright left half, and a mask of its right half."""
+    picture, mask = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8)
+    picture[:, :20], mask[:, 20:] = 220, 255
+    Image.fromarray(picture).save(tmp_path / "start.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return {"start": str(tmp_path / "start.png"), "mask": str(tmp_path / "mask.png")}
+
+
+def test_a_variation_stays_near_its_start_if_little_is_walked(
+    bundles: dict[str, Path], given: dict[str, str]
+) -> None:
+    maker = model(bundles, "digits-diffusion")
+    paint = {"denoising": {"steps": 8}, "guidance": 1.0}
+
+    def apart(strength: float) -> float:
+        made = maker.generate(
+            start=given["start"], strength=strength, paint=paint, side_px=SIDE_PX
+        ).image
+        start = Image.open(given["start"]).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+        return float(np.abs(np.asarray(made, float) - np.asarray(start, float)).mean())
+
+    assert apart(0.02) < 25
+    assert apart(0.02) < apart(0.95) / 2
+
+
+def test_a_mask_keeps_what_is_not_to_be_painted(
+    bundles: dict[str, Path], given: dict[str, str], tmp_path: Path, home: Path
+) -> None:
+    maker = model(bundles, "digits-diffusion")
+    asked: dict[str, Any] = {**given, "strength": 1.0, "side_px": SIDE_PX, **FEW}
+    one, other = (maker.generate(seed=seed, **asked) for seed in (1, 2))
+    first, second = (np.asarray(made.image, int)[:, :, 0] for made in (one, other))
+    assert np.abs(first[:, :3] - 220).max() <= 8
+    assert np.abs(first[:, :3] - second[:, :3]).max() <= 1
+    assert np.abs(first[:, 5:] - second[:, 5:]).max() > 10
+    assert len(one.manifest.facts["start_sha256"]) == 64
+    sealed = maker.generate(seed=1, **{**asked, "side_px": 0}).save(tmp_path / "made.png")
+    replayed = wf.replay(sealed.path, model=str(bundles["digits-diffusion"]))
+    assert [found.outcome for found in replayed] == ["identical"]
+
+
+def test_starts_that_make_no_sense_are_refused(
+    bundles: dict[str, Path], given: dict[str, str], tmp_path: Path
+) -> None:
+    maker = model(bundles, "digits-diffusion")
+    Image.new("L", (9, 40)).save(tmp_path / "small.png")
+    with pytest.raises(BriefError, match=r"9 x 40 pixels, .*start\.png 40 x 40"):
+        maker.generate(start=given["start"], mask=str(tmp_path / "small.png"))
+    with pytest.raises(ConfigError, match="name it with"):
+        maker.generate(mask=given["mask"])
+    with pytest.raises(ConfigError, match="at most 1"):
+        maker.generate(start=given["start"], strength=1.5)
+    with pytest.raises(MediaError, match="cannot be read"):
+        maker.generate(start=str(tmp_path / "nothing.png"))
+    with pytest.raises(BriefError, match="a diffusion model can"):
+        model(bundles, "digits-gan").generate(start=given["start"])
+
+
 def test_a_class_steers_and_an_unknown_one_is_refused(bundles: dict[str, Path]) -> None:
     maker = model(bundles, "digits-diffusion")
     ring, down = (maker.generate(name, seed=1, **FEW) for name in ("ring", "down"))

@@ -22,7 +22,7 @@ from wenfang.models.unet import UNet
 from wenfang.models.vae import VAE
 from wenfang.samplers.denoise import Denoising, denoise
 from wenfang.samplers.latent import truncated
-from wenfang.samplers.pictures import denoiser
+from wenfang.samplers.pictures import denoiser, keeping
 
 Pixels = NDArray[np.uint8]
 Stream = tuple[int, *tuple[int | str, ...]]  # a seed and counters
@@ -42,6 +42,20 @@ class PaintOptions:
     denoising: Denoising = Denoising()
     guidance: float = 2.0
     truncation: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A picture to begin with, for denoisers.
+
+    picture   (1, C, S, S) float32 of -1..1
+    strength  share of the way from noise that is walked again: above 0 little changes, 1 all may
+    fresh     (1, 1, S, S) float32, 1 where it is painted anew and 0 where it stays; None: all
+    """
+
+    picture: Tensor
+    strength: float = 0.6
+    fresh: Tensor | None = None
 
 
 class Painter:
@@ -81,28 +95,40 @@ class Painter:
         streams: Sequence[Stream],
         options: PaintOptions,
         on_step: OnStep = lambda step, data: None,
+        start: Start | None = None,
     ) -> Pixels:
         """(N, S, S, C) uint8: a picture for each class and stream.
 
-        A class that is None is drawn from the stream, where the model knows any.
+        A class that is None is drawn from the stream, where the model knows any; with a `start`
+        nothing is said of it then.
+        raises BriefError for a start where the model is no denoiser
         """
+        if start and not isinstance(self.model, UNet | DiT):
+            raise BriefError(
+                "{model} cannot start from a picture; a diffusion model can",
+                model=self.loaded.name,
+            )
         found = []
         with fast_products(at_rest=True):
-            for start in range(0, len(streams), ROWS):
-                part = slice(start, start + ROWS)
+            for first in range(0, len(streams), ROWS):
+                part = slice(first, first + ROWS)
                 draws = [noise(*stream) for stream in streams[part]]
-                wanted = self._classes(classes[part], draws)
-                values = self._values(wanted, draws, options, on_step)
+                wanted = self._classes(classes[part], draws, silent=start is not None)
+                values = self._values(wanted, draws, options, on_step, start)
                 found.append(values.clamp(0, 1).mul(255).round().to(torch.uint8))
         return torch.cat(found).permute(0, 2, 3, 1).contiguous().numpy()
 
-    def _classes(self, classes: Sequence[int | None], draws: list[NoiseStream]) -> Tensor | None:
+    def _classes(
+        self, classes: Sequence[int | None], draws: list[NoiseStream], *, silent: bool
+    ) -> Tensor | None:
         count = len(self.known.classes)
         if not count:
             return None
         # Drawn for each, asked or not, so that a picture's noise does not depend on how it was
         # told its class.
         chances = [int(draw.integers(count)) for draw in draws]
+        if silent:  # which the model knows as one more class
+            chances = [count] * len(draws)
         pairs = zip(classes, chances, strict=True)
         return torch.tensor([chance if one is None else one for one, chance in pairs])
 
@@ -112,6 +138,7 @@ class Painter:
         draws: list[NoiseStream],
         options: PaintOptions,
         on_step: OnStep,
+        start: Start | None,
     ) -> Tensor:
         """(b, C, S, S) float32, about 0..1."""
         model = self.model
@@ -121,6 +148,8 @@ class Painter:
             shape = (self.known.channels, side, side)
             told = Told(classes=classes)
             predict = denoiser(model, self.known.path, told, options.guidance)
+            if start and start.fresh is not None:
+                predict = keeping(predict, start.picture, start.fresh)
             drawn = denoise(
                 predict,
                 _normal(draws, shape),
@@ -128,6 +157,8 @@ class Painter:
                 options.denoising,
                 lambda: _normal(draws, shape),
                 on_step,
+                begin=start.strength if start else 1.0,
+                start=start.picture if start else None,
             )
             return (drawn + 1) / 2
         if isinstance(model, VAE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,12 @@ class Pixels:
             classes=np.array([place.get(label, 0) for label in labels], np.int64),
             names=names,
         )
+
+    @classmethod
+    def of(cls, images: Sequence[Image.Image], channels: int) -> Pixels:
+        """Images of one size, without classes."""
+        values = np.stack([_as_bytes(image, channels) for image in images])
+        return cls(values=values.transpose(0, 3, 1, 2), classes=np.zeros(len(images), np.int64))
 
     def __len__(self) -> int:
         return len(self.values)

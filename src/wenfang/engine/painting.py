@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wenfang import config
-from wenfang.atomic import sha256_bytes
-from wenfang.backends.painter import Painter, PaintOptions
+from wenfang.atomic import sha256_bytes, sha256_file
+from wenfang.backends.painter import Painter, PaintOptions, Start
 from wenfang.backends.texts import OnText
+from wenfang.data.picture_folder import PictureRequest, fitted
+from wenfang.data.pixels import Pixels
 from wenfang.device import environment
 from wenfang.engine.asset import Asset
-from wenfang.errors import ConfigError
-from wenfang.media.image import encode_png
+from wenfang.errors import BriefError, ConfigError
+from wenfang.media.image import encode_png, read_image
 from wenfang.media.sheet import contact_sheet
 from wenfang.models.load import Loaded
 from wenfang.seal import Payload
@@ -41,11 +44,17 @@ class PictureOptions:
     side_px   of the file; 0: the model's own, times the least whole number that gives 256
     enlarged  how a picture is made larger than the model drew it: "smooth" between its pixels, or
               "squares", each pixel as one
+    start     a file with a picture to begin with: a variation of it is made
+    strength  share of the way that is walked again: near 0 little of it changes, at 1 all may
+    mask      a file whose white parts are painted anew while the rest of `start` stays
     """
 
     paint: PaintOptions = PaintOptions()
     side_px: int = 0
     enlarged: Literal["smooth", "squares"] = "smooth"
+    start: str = ""
+    strength: float = 0.6
+    mask: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a side that no file should have."""
@@ -55,6 +64,13 @@ class PictureOptions:
                 value=self.side_px,
                 most=MOST_SIDE_PX,
             )
+        if not 0 < self.strength <= 1:
+            raise ConfigError(
+                "settings.strength is {value}; it must be above 0 and at most 1",
+                value=self.strength,
+            )
+        if self.mask and not self.start:
+            raise ConfigError("settings.mask is of a picture; name it with settings.start")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,11 +138,38 @@ class PictureModel:
         """
         options = config.from_dict(PictureOptions, settings, where="settings")
         wanted = [self._painter.class_of(prompt)] * len(seeds)
-        pixels = self._painter.paint(wanted, [(s, "generate") for s in seeds], options.paint)
+        start, hashes = self._start(options)
+        streams = [(seed, "generate") for seed in seeds]
+        pixels = self._painter.paint(wanted, streams, options.paint, start=start)
         return [
-            self._described(prompt, seed, enlarged(one, options), options)
+            self._described(prompt, seed, enlarged(one, options), options, hashes)
             for seed, one in zip(seeds, pixels, strict=True)
         ]
+
+    def _start(self, options: PictureOptions) -> tuple[Start | None, dict[str, object]]:
+        """The picture to begin with, at the model's size, and the hashes of its files."""
+        if not options.start:
+            return None, {}
+        known = self._painter.known
+        request = PictureRequest(side_px=known.side_px, fit="cover")
+        image = read_image(Path(options.start))
+        one = Pixels.of([fitted(image, request)], known.channels).tensor(slice(None))
+        hashes: dict[str, object] = {"start_sha256": sha256_file(Path(options.start))}
+        fresh = None
+        if options.mask:
+            mask = read_image(Path(options.mask))
+            if mask.size != image.size:
+                raise BriefError(
+                    "{mask} is {own[0]} x {own[1]} pixels, {start} {other[0]} x {other[1]}; a mask "
+                    "has the size of its picture",
+                    mask=options.mask,
+                    own=mask.size,
+                    start=options.start,
+                    other=image.size,
+                )
+            fresh = Pixels.of([fitted(mask, request)], 1).tensor(slice(None), least=0.0)
+            hashes["mask_sha256"] = sha256_file(Path(options.mask))
+        return Start(picture=one, strength=options.strength, fresh=fresh), hashes
 
     def sheet(self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]) -> Painted:
         """One picture for each seed, all upon one contact sheet."""

@@ -33,3 +33,16 @@ def denoiser(net: Net, path: Path, told: Told = NOTHING, guidance: float = 1.0) 
         return plain + guidance * (conditioned - plain)
 
     return predict
+
+
+def keeping(predict: Denoiser, known: Tensor, fresh: Tensor) -> Denoiser:
+    """What `predict` sees where `fresh` is 1, and `known` data where it is 0: the rest is painted
+    so that it fits (the replacement of Lugmayr et al. 2022, arXiv:2201.09865, without going back).
+
+    known (B, C, H, W) or (1, C, H, W); fresh, of 0..1, fits to it
+    """
+
+    def see(x: Tensor, t: Tensor) -> Tensor:
+        return fresh * predict(x, t) + (1 - fresh) * known
+
+    return see
