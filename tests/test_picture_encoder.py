@@ -25,7 +25,8 @@ from wenfang.data import Dataset, picture_sight, prepare_named
 from wenfang.data.batches import Share
 from wenfang.data.comparison import read_comparison
 from wenfang.data.drawings import Archive, drawing, glyph_of, group_of, prepare_drawings
-from wenfang.data.named import LUCIDE, NAMED, NamedFile
+from wenfang.data.named import LUCIDE, NAMED
+from wenfang.data.named_source import NamedFile
 from wenfang.data.picture_batches import Drawings, PictureBatches, scene
 from wenfang.data.picture_index import PictureIndex, VectorIndex
 from wenfang.data.picture_sight import PictureSight, read_sight, shrunk

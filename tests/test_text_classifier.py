@@ -22,7 +22,8 @@ from wenfang.checks.offence import PASSAGE_CHARACTERS, offence, passages
 from wenfang.data import Dataset, Duplicates, Reading, Source, Split, prepare, request_for
 from wenfang.data.batches import Share
 from wenfang.data.layouts import LABELLED, LABELLED_CHARACTERS
-from wenfang.data.named import NAMED, NamedFile, prepare_named
+from wenfang.data.named import NAMED, prepare_named
+from wenfang.data.named_source import NamedFile
 from wenfang.errors import BundleError, ConfigError, DataError
 from wenfang.metrics.classification import error_rates, roc_area, threshold_at, wilson_interval
 from wenfang.models import text_classifier

@@ -4,7 +4,8 @@
 """
 
 from wenfang.data.dataset import Dataset
-from wenfang.data.named import NAMED, NamedSource, prepare_named
+from wenfang.data.named import NAMED, prepare_named
+from wenfang.data.named_source import NamedSource
 from wenfang.data.prepare import prepare
 from wenfang.data.request import (
     Duplicates,

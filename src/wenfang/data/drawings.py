@@ -103,7 +103,7 @@ def drawing(record: dict[str, Any]) -> Image.Image:
 
 def _records(archive: Archive) -> Iterator[dict[str, Any]]:
     """Records in the order of their names."""
-    for name, content in sorted(_files(archive.path).items()):
+    for name, content in sorted(archived_drawings(archive.path).items()):
         glyph, group = glyph_of(name), group_of(name)
         png = _rendered(content) if name.endswith(".svg") else content
         yield {
@@ -116,8 +116,11 @@ def _records(archive: Archive) -> Iterator[dict[str, Any]]:
         }
 
 
-def _files(path: Path) -> dict[str, bytes]:
-    """Contents of the .png and .svg files of a tar archive by their last names."""
+def archived_drawings(path: Path) -> dict[str, bytes]:
+    """Contents of the .png and .svg files of a tar archive by their last names.
+
+    raises DataError for an archive that is broken or holds too much
+    """
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(path) as archive:

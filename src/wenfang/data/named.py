@@ -7,78 +7,33 @@ is the environment variable WENFANG_DATA.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from wenfang.atomic import exclusive, new_folder, sha256_bytes, sha256_file
+from wenfang.atomic import sha256_file
 from wenfang.config import nearest
-from wenfang.data.dataset import MANIFEST, Dataset
-from wenfang.data.digits import SETTINGS as DIGIT_SETTINGS
-from wenfang.data.digits import digit_rows
-from wenfang.data.drawings import Archive, prepare_drawings
-from wenfang.data.e2e import SETTINGS, e2e_rows
-from wenfang.data.encoder_texts import Material, prepare_encoder_texts
+from wenfang.data.dataset import Dataset
 from wenfang.data.lineage import (
-    FORMAT,
     OnEvent,
-    dataset_manifest,
-    request_key,
-    source_manifest,
 )
-from wenfang.data.lines import SourceFile
+from wenfang.data.makers import (
+    make_captions,
+    make_comments,
+    make_digits,
+    make_drawings,
+    make_encoder_texts,
+    make_pictograms,
+    make_poems,
+    make_short_sentences,
+    make_text_by_position,
+    make_venues,
+)
+from wenfang.data.named_source import NamedFile, NamedSource, beside
 from wenfang.data.parallel import (
     caption_files,
-    prepare_captions,
-    prepare_short_sentences,
 )
-from wenfang.data.prepare import prepare
-from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, request_for
-from wenfang.data.rows import write_rows
-from wenfang.data.shards import ShardWriter
-from wenfang.data.split import Split
 from wenfang.errors import DataError, NotFoundError
-from wenfang.store.manifest import to_record, write_manifest
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedFile:
-    """A file of a named data set and the SHA-256 that it must have."""
-
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedSource:
-    """A data set that is known by name.
-
-    origin   where to get it, with the commit
-    licence  SPDX expression; notice: the words that travel with it
-    held_out the file beside it that the origin keeps for testing, if any
-    further  other sources of the same set, whose files lie in folders of their own
-    make     (source with its path, output, on_event) -> the data set
-    """
-
-    name: str
-    origin: str
-    licence: str
-    notice: str
-    file: NamedFile
-    make: Callable[[NamedSource, Path, Path, OnEvent | None], Dataset]
-    held_out: NamedFile | None = None
-    further: tuple[NamedSource, ...] = ()
-
-    def source(self, path: Path) -> Source:
-        """The file at `path` with this origin and licence."""
-        return Source(
-            path=str(path),
-            name=self.name,
-            licence=self.licence,
-            origin=self.origin,
-            notice=self.notice,
-        )
 
 
 def prepare_named(
@@ -121,12 +76,6 @@ def find_file(named: NamedSource, data_root: Path | str | None) -> Path:
     _raise_missing(named.file, named, roots[0] if roots else Path("DATA"))
 
 
-def beside(path: Path, named: NamedSource, other: NamedSource) -> Path:
-    """Where the file of `other` lies if that of `named` is at `path`."""
-    depth = len(Path(named.file.name).parts)
-    return path.parents[depth - 1] / other.name / other.file.name
-
-
 def _raise_missing(file: NamedFile, named: NamedSource, folder: Path) -> NoReturn:
     raise DataError(
         "{name}: {file} is not there; get it from {origin}, put it into {folder}/{name}/ and "
@@ -151,134 +100,6 @@ def _require_hash(path: Path, file: NamedFile, named: NamedSource) -> None:
             expected=file.sha256,
             origin=named.origin,
         )
-
-
-def poem_request(source: Source, output: Path | str) -> PrepareRequest:
-    """How quatrains become records: verse rules, and no author in two splits."""
-    request = request_for("verse", (source,), str(output), text_field="lines")
-    return replace(request, name=source.name, split=Split(key="author"))
-
-
-def make_poems(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:
-    """Quatrains: title, author, dynasty, lines, and text (the lines joined)."""
-    return prepare(poem_request(named.source(path), output), on_event)
-
-
-def make_comments(
-    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
-) -> Dataset:
-    """Chinese comments: topic, label ("0" harmless, "1" offensive) and text.
-
-    A tenth of the training file is the validation part; the origin's own held-out file is the
-    test part. Comments are short, so they are compared by 2-character shingles, and 10 shared
-    characters condemn one.
-    """
-    assert named.held_out
-    request = request_for("none", (named.source(path),), str(output))
-    request = replace(
-        request,
-        name=named.name,
-        language="zh",
-        reading=Reading(text_field="TEXT", keep_fields=("topic", "label")),
-        duplicates=Duplicates(shingle_size=2, lines=False),
-        contaminated_size=10,
-        held_out=(str(path.with_name(named.held_out.name)),),
-        split=Split(train=0.9, valid=0.1, test=0.0),
-    )
-    return prepare(request, on_event)
-
-
-def make_text_by_position(
-    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
-) -> Dataset:
-    """One text, kept byte for byte: its first 90 % to train on, the rest to validate."""
-    source = named.source(path)
-    files = [SourceFile(path=path, name=path.name)]
-    manifest = source_manifest(source, files, [named.file.sha256])
-    text = path.read_bytes().decode("utf-8")
-    border = int(len(text) * 0.9)
-    parts = {"train": text[:border], "valid": text[border:]}
-    request = request_for("none", (source,), str(output))
-    key = sha256_bytes(f"{FORMAT} position {request_key(request, [manifest], [])}".encode())
-    with exclusive(output.parent / f".{output.name}.lock", str(output)), new_folder(output) as new:
-        with ShardWriter(new, request.shard_bytes) as writer:
-            for split, part in parts.items():
-                writer.write(split, {"text": part})
-        facts: dict[str, object] = {
-            "sources": [to_record(manifest)],
-            "settings": {"split": "by position, the first 90 % of the characters to train"},
-            "counts": {
-                "read": 1,
-                "kept": 2,
-                "rejected": {},
-                "splits": {s: {"records": 1, "characters": len(p)} for s, p in parts.items()},
-            },
-            "shards": writer.shards,
-        }
-        write_manifest(new / MANIFEST, dataset_manifest(named.name, key, [manifest], facts))
-    return Dataset.open(output)
-
-
-def make_drawings(
-    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
-) -> Dataset:
-    """Emoji and icons as pictures, split so that no kind of drawing is in two parts."""
-    archives = [Archive(source=replace(named.source(path), name=EMOJI), path=path)]
-    for other in named.further:
-        place = beside(path, named, other)
-        archives.append(Archive(source=other.source(place), path=place))
-    return prepare_drawings(named.name, archives, output)
-
-
-def make_captions(
-    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
-) -> Dataset:
-    """Captions in English and German, lower-cased, in the official parts."""
-    files = (named, *named.further)
-    hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
-    return prepare_captions(named.name, named.source(path), hashes, output)
-
-
-def make_short_sentences(
-    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
-) -> Dataset:
-    """English and Chinese sentences, as records of both directions."""
-    hashes = {named.file.name: named.file.sha256}
-    return prepare_short_sentences(named.name, named.source(path), hashes, output)
-
-
-def make_venues(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:
-    """Facts about venues and texts that tell them, in the official parts."""
-    files = (named, *named.further)
-    hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
-    rows = e2e_rows(path.parent)
-    return write_rows(named.name, named.source(path), hashes, SETTINGS, rows, output)
-
-
-def make_digits(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:
-    """Handwritten digits as pictures, the test part the official one."""
-    files = (named, *named.further)
-    hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
-    rows = digit_rows(path.parent)
-    source = named.source(path)
-    return write_rows(named.name, source, hashes, DIGIT_SETTINGS, rows, output, kind="digits")
-
-
-def make_encoder_texts(
-    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
-) -> Dataset:
-    """Pairs and plain texts in English and Chinese; files of one source lie in one folder."""
-    root = path.parents[len(Path(named.file.name).parts) - 1]
-    pairs = replace(named, name=PAIRS.name, file=PAIRS.file)
-    found: dict[str, Material] = {}
-    for one in (pairs, *named.further):
-        known = found.get(one.name)
-        found[one.name] = Material(
-            source=one.source(root / one.name),
-            folder=root / one.name,
-            hashes={**(known.hashes if known else {}), one.file.name: one.file.sha256},
-        )
-    return prepare_encoder_texts(named.name, tuple(found.values()), output)
 
 
 EMOJI = "noto_emoji72"
@@ -542,6 +363,22 @@ NAMED: dict[str, NamedSource] = {
             for name, sha256 in CAPTION_HASHES.items()
             if name != "train.en.gz"
         ),
+    ),
+    "pictograms": NamedSource(
+        name="pictograms",
+        origin="github.com/googlefonts/noto-emoji, png/72 at "
+        "b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8, and github.com/unicode-org/cldr-json, "
+        "annotations and annotationsDerived, en and zh at "
+        "b08a82b582f1120d630d623f9e5073316741574d, as a table beside the drawings",
+        licence="Apache-2.0 AND Unicode-3.0",
+        notice="Noto Emoji (Google), Apache-2.0; names and keywords from Unicode CLDR, Copyright "
+        "2015-2024 Unicode, Inc., Unicode License V3.",
+        file=NamedFile(
+            name="noto_emoji72/noto_png72.tar.xz",
+            sha256="0f149926e23360959199f8dfb76b505260418dfec9beaa6172ae820641aa202d",
+        ),
+        make=make_pictograms,
+        further=(SIGNS,),
     ),
     "tatoeba_en_zh": PAIRS,
     "tinyshakespeare": NamedSource(
