@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from wenfang.backends.texts import OnText
 from wenfang.engine.keeping import label_settings
@@ -91,7 +91,7 @@ class Asset(ABC):
         return told
 
 
-class Maker(Protocol):
+class Maker(ABC):
     """A loaded bundle that makes assets of one kind: `.text` or `.image` is what was made."""
 
     loaded: Loaded
@@ -105,15 +105,19 @@ class Maker(Protocol):
         on_text: OnText | None = None,
         **settings: object,
     ) -> Any:
-        """One asset for `prompt`; settings as in `--set`, nested names by dictionaries."""
-        ...
+        """One asset for `prompt`; settings as in `--set`, nested names by dictionaries.
+
+        on_text  is told each piece of a text as it comes
+        """
+        return self.draw(prompt, (seed,), settings, on_text)[0]
 
     def generate_many(
         self, prompt: str = "", *, seeds: tuple[int, ...], **settings: object
     ) -> list[Any]:
         """One asset for each seed; each is the same as alone."""
-        ...
+        return list(self.draw(prompt, seeds, settings))
 
+    @abstractmethod
     def draw(
         self,
         prompt: str,
@@ -122,4 +126,3 @@ class Maker(Protocol):
         on_text: OnText | None = None,
     ) -> Sequence[Asset]:
         """`generate_many` with settings from outside: ConfigError for one that is none."""
-        ...

@@ -112,7 +112,7 @@ def _page(text: str) -> str:
     return f"<!DOCTYPE html>\n<html>\n{head}\n<body>\n<p>{lines}</p>\n</body>\n</html>\n"
 
 
-class Model:
+class Model(Maker):
     """A loaded bundle that generates."""
 
     def __init__(self, loaded: Loaded, *, reference: bool = False) -> None:
@@ -124,26 +124,6 @@ class Model:
         else:
             kind = Poet if loaded.layout == "verse" else Scribe
             self._writer = kind(loaded, reference=reference)
-
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        seed: int = 0,
-        on_text: OnText | None = None,
-        **settings: object,
-    ) -> Generated:
-        """One asset for `prompt`; settings as in `--set`, nested names by dictionaries.
-
-        on_text  is told each piece of the text as it comes
-        """
-        return self.draw(prompt, (seed,), settings, on_text)[0]
-
-    def generate_many(
-        self, prompt: str = "", *, seeds: tuple[int, ...], **settings: object
-    ) -> list[Generated]:
-        """One asset for each seed; each is the same as alone."""
-        return self.draw(prompt, seeds, settings)
 
     def draw(
         self,

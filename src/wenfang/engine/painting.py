@@ -19,7 +19,7 @@ from wenfang.backends.texts import OnText
 from wenfang.data.picture_folder import PictureRequest, fitted
 from wenfang.data.pixels import Pixels
 from wenfang.device import environment
-from wenfang.engine.asset import Asset
+from wenfang.engine.asset import Asset, Maker
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.image import encode_png, read_image
 from wenfang.media.sheet import contact_sheet
@@ -101,29 +101,12 @@ class Painted(Asset):
         return {"width_px": self.image.width, "height_px": self.image.height}
 
 
-class PictureModel:
+class PictureModel(Maker):
     """A loaded bundle that makes pictures."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded, self.name = loaded, loaded.name
         self._painter = Painter(loaded)
-
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        seed: int = 0,
-        on_text: OnText | None = None,
-        **settings: object,
-    ) -> Painted:
-        """One picture of what `prompt` names; settings as in `--set`."""
-        return self.draw(prompt, (seed,), settings)[0]
-
-    def generate_many(
-        self, prompt: str = "", *, seeds: tuple[int, ...], **settings: object
-    ) -> list[Painted]:
-        """One picture for each seed; each is the same as alone."""
-        return self.draw(prompt, seeds, settings)
 
     def draw(
         self,
