@@ -15,7 +15,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,16 +114,10 @@ def prepare_pictures(
         "split": f"{request.split.train}, {request.split.valid}, {request.split.test} by picture",
         "captions": sum(1 for _, row in rows if row["text"]),
     }
+    # A source's files lie beside its path, so it stands for all that lie in the folder.
+    every = replace(source, name=source.label, path=str(folder / "*"))
     return write_rows(
-        source.label,
-        source,
-        hashes,
-        settings,
-        rows,
-        output,
-        rejected,
-        kind="pictures",
-        folder=folder,
+        source.label, every, hashes, settings, rows, output, rejected, kind="pictures"
     )
 
 

@@ -27,7 +27,6 @@ def write_rows(
     output: Path,
     rejected: Mapping[str, int] | None = None,
     kind: str = "pairs",
-    folder: Path | None = None,
 ) -> Dataset:
     """The data set of `rows` ((split, record) each), with its source and licence.
 
@@ -35,9 +34,8 @@ def write_rows(
     settings  what was done to the rows, for the manifest and the key
     rejected  rows left out, by the reason
     kind      of data, a part of the key
-    folder    where the files lie, if not beside source.path
     """
-    folder, lost = folder or Path(source.path).parent, dict(rejected or {})
+    folder, lost = Path(source.path).parent, dict(rejected or {})
     files = [SourceFile(path=folder / one, name=one) for one in hashes]
     manifest = source_manifest(source, files, list(hashes.values()))
     request = request_for("none", (source,), str(output))
