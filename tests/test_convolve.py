@@ -119,6 +119,14 @@ def test_weights_at_rest_are_transformed_once(monkeypatch: pytest.MonkeyPatch) -
     assert torch.equal(one, other)
 
 
+def test_large_and_small_batches_keep_forms_of_their_own() -> None:
+    layer = nn.Conv2d(64, 64, 3, padding=1)
+    with torch.no_grad(), fast_products(at_rest=True):
+        for count in (32, 2, 32):  # by tiles, with the weight laid out, and by tiles again
+            x = normal(count, 64, 16, 16)
+            assert torch.allclose(layer(x), direct(x, layer.weight, layer.bias), atol=1e-4)
+
+
 def test_a_map_is_convolved_the_same_alone_and_among_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -183,5 +191,5 @@ def test_doubles_and_halves_keep_the_plain_way() -> None:
 
 
 def test_without_numba_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolve, "_can", lambda: False)
+    monkeypatch.setattr(convolve, "_has_numba", lambda: False)
     assert not convolve.fits(normal(32, 64, 16, 16), normal(64, 64, 3, 3), padding=1)

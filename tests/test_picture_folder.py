@@ -71,6 +71,16 @@ def test_the_same_files_give_the_same_set(pictures: Path, tmp_path: Path) -> Non
     assert other.manifest.id != first.manifest.id
 
 
+def test_another_caption_makes_another_set(pictures: Path, tmp_path: Path) -> None:
+    source, request = Source(path=str(pictures)), PictureRequest(side_px=16)
+    keys = []
+    for number, caption in enumerate(("a cat", "a dog")):
+        (pictures / "0.txt").write_text(caption, "utf-8")
+        made = prepare_pictures(source, tmp_path / str(number), request)
+        keys.append(made.manifest.payload_sha256)
+    assert keys[0] != keys[1], "a run would go on with captions that it had not read"
+
+
 def test_captions_come_from_beside_the_picture_or_from_a_table(pictures: Path) -> None:
     (pictures / "0.txt").write_text("a red cat\n", "utf-8")
     table = [

@@ -18,8 +18,6 @@ from wenfang.cli.progress import Bar
 from wenfang.language import t
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from wenfang.engine.asset import Asset
     from wenfang.engine.creating import Made
 
@@ -153,42 +151,34 @@ def generate(
 ) -> int:
     """Draw from one model; with -o the result is published, labelled and signed."""
     from wenfang.config import nested
-    from wenfang.engine.generating import Generated, load_model
-    from wenfang.engine.painting import PictureModel
+    from wenfang.engine.drawing import DrawRequest, draw
+    from wenfang.engine.generating import Generated
 
-    seeds = tuple(range(seed, seed + count))
     streamed = count == 1 and not as_json and sys.stdout.isatty()
     on_text = partial(print, end="", flush=True) if streamed else None
-    maker, asked = load_model(model), nested(settings or ())
-    made: Sequence[Asset]
-    if count > 1 and isinstance(maker, PictureModel) and output and output.suffix:
-        made, count = [maker.sheet(prompt, seeds, asked)], 1  # one file: all upon one sheet
-    else:
-        made = maker.draw(prompt, seeds, asked, on_text)
-    _tell_cut(made[0])
-    texts = [one.text for one in made if isinstance(one, Generated)]
-    files = []
-    if output or not texts:  # a picture cannot be printed
-        for one, number in zip(made, seeds, strict=False):
-            path = _place(output, model, number, count, one.suffix)
-            files.append(str(one.save(path, private=private).path))
+    request = DrawRequest(
+        model=model,
+        prompt=prompt,
+        seeds=tuple(range(seed, seed + count)),
+        settings=nested(settings or ()),
+        output=output,
+        private=private,
+    )
+    made = draw(request, on_text)
+    _tell_cut(made[0].asset)
+    files = [str(one.path) for one in made if one.path]
     if as_json:
         records = [
-            {**one.record(), "seed": number, "manifest": one.manifest.id}
-            for one, number in zip(made, seeds, strict=False)
+            {**one.asset.record(), "seed": one.seed, "manifest": one.asset.manifest.id}
+            for one in made
         ]
         show.as_json({"label": "AI生成 · AI GENERATED", "generated": records, "files": files})
-    else:
-        print("" if streamed and texts else "\n\n".join(texts))
-        print("\n".join(["", *files]) if files else "\n" + "AI生成 · AI GENERATED")
+        return 0
+    texts = [one.asset.text for one in made if isinstance(one.asset, Generated)]
+    if texts:
+        print("" if streamed else "\n\n".join(texts), end="\n\n")
+    print("\n".join(files) or "AI生成 · AI GENERATED")
     return 0
-
-
-def _place(output: Path | None, model: str, seed: int, count: int, suffix: str) -> Path:
-    """Where an asset goes: as asked, by its seed in the folder asked for, or here."""
-    if output is None:
-        return Path(f"{Path(model).name}-{seed}{suffix}")
-    return output if count == 1 else output / f"{seed:05d}{suffix}"
 
 
 def _tell_cut(made: Asset) -> None:

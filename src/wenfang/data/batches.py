@@ -92,7 +92,17 @@ class WindowBatches:
         return int(offset + order[position] * self.window)
 
 
-def keep_newest(epochs: dict[int, tuple[Any, np.ndarray]]) -> None:
+def require_batch(count: int, size: int) -> None:
+    """DataError where `count` examples do not fill one batch."""
+    if count < size:
+        raise DataError(
+            "{count} examples do not fill one batch of {size}; lower train.batch_size",
+            count=count,
+            size=size,
+        )
+
+
+def keep_newest(epochs: dict[int, Any]) -> None:
     """Make room for another epoch's order; two can be alive where a batch spans them."""
     while len(epochs) > 1:
         del epochs[next(iter(epochs))]
@@ -167,13 +177,8 @@ class ExampleBatches:
 
     def chosen(self, index: int, share: Share) -> tuple[np.ndarray, np.ndarray]:
         """(b,) the examples of a batch, and (b,) bool, which of them keep their condition."""
+        require_batch(len(self.examples), self.batch_size)
         per_epoch = len(self.examples) // self.batch_size
-        if not per_epoch:
-            raise DataError(
-                "{count} examples do not fill one batch of {size}; lower train.batch_size",
-                count=len(self.examples),
-                size=self.batch_size,
-            )
         epoch, position = divmod(index, per_epoch)
         keep, order = self._epoch(epoch, per_epoch)
         chosen = order[position][share.of(self.batch_size)]

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wenfang.data.batches import BUCKET_BATCHES, Share, keep_newest
+from wenfang.data.batches import BUCKET_BATCHES, Share, keep_newest, require_batch
 from wenfang.data.layouts import LABELLED
 from wenfang.device import noise
-from wenfang.errors import DataError
 from wenfang.tokenizer import Tokenizer
 
 FIRST, BREAK, MASK = "<cls>", "<sep>", "<mask>"
@@ -127,13 +126,8 @@ class SegmentBatches:
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
         """tokens and segments (b, T) int64, next (b,) int64."""
+        require_batch(len(self.segments), self.batch_size)
         per_epoch = len(self.segments) // self.batch_size
-        if not per_epoch:
-            raise DataError(
-                "{count} examples do not fill one batch of {size}; lower train.batch_size",
-                count=len(self.segments),
-                size=self.batch_size,
-            )
         epoch, position = divmod(index, per_epoch)
         if epoch not in self.epochs:
             keep_newest(self.epochs)

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wenfang.data.batches import BUCKET_BATCHES, Share, keep_newest
+from wenfang.data.batches import BUCKET_BATCHES, Share, keep_newest, require_batch
 from wenfang.device import noise
-from wenfang.errors import DataError
 
 LENGTH_STEP = 4  # lengths are rounded up, so that few shapes occur
 
@@ -86,13 +85,8 @@ class PairBatches:
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
         """source (b, S), source_mask (b, S), tokens (b, T + 1), weight (b, T)."""
+        require_batch(len(self.pairs), self.batch_size)
         per_epoch = len(self.pairs) // self.batch_size
-        if not per_epoch:
-            raise DataError(
-                "{count} examples do not fill one batch of {size}; lower train.batch_size",
-                count=len(self.pairs),
-                size=self.batch_size,
-            )
         epoch, position = divmod(index, per_epoch)
         if epoch not in self.epochs:
             keep_newest(self.epochs)

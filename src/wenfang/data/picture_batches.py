@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from wenfang.data.batches import Share, keep_newest
+from wenfang.data.batches import Share, keep_newest, require_batch
 from wenfang.data.drawings import drawing
 from wenfang.data.picture_views import Colours, Pixels, upon_white, view
 from wenfang.device import noise
-from wenfang.errors import DataError
 
 SCENE_PX = 72
 SCENES = 0.35  # share of a batch's rows
@@ -111,7 +110,7 @@ class PictureBatches:
     batch_size: int
     seed: int
     side_px: int = 64
-    epochs: dict[int, tuple[None, NDArray[np.int64]]] = field(default_factory=dict, init=False)
+    epochs: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False)
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
         """one, other: (b, 3, side, side) float32 of -1..1."""
@@ -131,17 +130,12 @@ class PictureBatches:
 
     def _chosen(self, row: int, stream: np.random.Generator) -> int:
         count = len(self.drawings.glyphs)
-        if count < self.batch_size:
-            raise DataError(
-                "{count} examples do not fill one batch of {size}; lower train.batch_size",
-                count=count,
-                size=self.batch_size,
-            )
+        require_batch(count, self.batch_size)
         epoch, place = divmod(row, count // self.batch_size * self.batch_size)
         if epoch not in self.epochs:
             keep_newest(self.epochs)
-            self.epochs[epoch] = (None, noise(self.seed, "order", epoch).permutation(count))
-        variants = self.drawings.glyphs[self.epochs[epoch][1][place]]
+            self.epochs[epoch] = noise(self.seed, "order", epoch).permutation(count)
+        variants = self.drawings.glyphs[self.epochs[epoch][place]]
         return int(stream.choice(variants))
 
 

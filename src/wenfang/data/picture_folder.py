@@ -16,6 +16,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,28 +97,30 @@ def prepare_pictures(
     files = picture_files(folder)
     told = captions_of(folder, files)
     rejected: Counter[str] = Counter()
-    rows = list(_rows(folder, files, told, request, rejected, on_file))
-    if not rows:
+    rows = _rows(folder, files, told, request, rejected, on_file)
+    first = next(rows, None)
+    if first is None:
         raise DataError(
             "{folder}: none of the {count} pictures can be used ({why})",
             folder=folder,
             count=len(files),
             why=", ".join(f"{count} {reason}" for reason, count in rejected.items()),
         )
-    hashes = {str(path.relative_to(folder)): sha256_file(path) for path in files}
-    hashes |= {name: sha256_file(folder / name) for name in TABLES if (folder / name).is_file()}
+    texts = [*(folder / name for name in TABLES), *(path.with_suffix(".txt") for path in files)]
+    read = [*files, *dict.fromkeys(path for path in texts if path.is_file())]
+    hashes = {str(path.relative_to(folder)): sha256_file(path) for path in read}
     settings = {
         "side_px": request.side_px,
         "fit": request.fit,
         "transparent": request.transparent,
         "near_bits": request.near_bits,
         "split": f"{request.split.train}, {request.split.valid}, {request.split.test} by picture",
-        "captions": sum(1 for _, row in rows if row["text"]),
     }
     # A source's files lie beside its path, so it stands for all that lie in the folder.
     every = replace(source, name=source.label, path=str(folder / "*"))
+    kept = chain((first,), rows)
     return write_rows(
-        source.label, every, hashes, settings, rows, output, rejected, kind="pictures"
+        source.label, every, hashes, settings, kept, output, rejected, kind="pictures"
     )
 
 
@@ -226,7 +229,7 @@ def _rows(
     on_file: OnFile,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(part, record) of every picture that is kept; what is not is counted."""
-    hashes: list[np.uint64] = []
+    hashes, known = np.empty(len(files), np.uint64), 0
     for number, path in enumerate(files, 1):
         on_file(number, len(files))
         image = _read(path, request, rejected)
@@ -235,11 +238,12 @@ def _rows(
         values = grey(image)
         own = picture_hash(values)
         if not is_flat(values):
-            apart = np.bitwise_count(np.array(hashes, np.uint64) ^ own)
-            if len(apart) and int(apart.min()) <= request.near_bits:
+            apart = np.bitwise_count(hashes[:known] ^ own)
+            if known and int(apart.min()) <= request.near_bits:
                 rejected["repeated"] += 1
                 continue
-            hashes.append(own)
+            hashes[known] = own
+            known += 1
         place = str(path.relative_to(folder))
         said = told.get(place, Told())
         content = encode_png(fitted(image, request))

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from wenfang.data.batches import Share, keep_newest
+from wenfang.data.batches import Share, keep_newest, require_batch
 from wenfang.data.drawings import drawing
 from wenfang.data.picture_views import upon_white
 from wenfang.device import noise
@@ -100,7 +100,7 @@ class PixelBatches:
     seed: int
     least: float = -1.0
     shift_px: int = 0
-    epochs: dict[int, tuple[None, NDArray[np.int64]]] = field(default_factory=dict, init=False)
+    epochs: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False)
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
         """pictures (b, C, S, S) float32 of least..1, classes (b,) int64 where there are any."""
@@ -121,16 +121,9 @@ class PixelBatches:
         return torch.stack([one[:, y : y + side, x : x + side] for one, (y, x) in rows])
 
     def _chosen(self, index: int) -> NDArray[np.int64]:
-        per_epoch = len(self.pixels) // self.batch_size
-        if not per_epoch:
-            raise DataError(
-                "{count} examples do not fill one batch of {size}; lower train.batch_size",
-                count=len(self.pixels),
-                size=self.batch_size,
-            )
-        epoch, place = divmod(index, per_epoch)
+        require_batch(len(self.pixels), self.batch_size)
+        epoch, place = divmod(index, len(self.pixels) // self.batch_size)
         if epoch not in self.epochs:
             keep_newest(self.epochs)
-            order = noise(self.seed, "order", epoch).permutation(len(self.pixels))
-            self.epochs[epoch] = (None, order)
-        return self.epochs[epoch][1][place * self.batch_size :][: self.batch_size]
+            self.epochs[epoch] = noise(self.seed, "order", epoch).permutation(len(self.pixels))
+        return self.epochs[epoch][place * self.batch_size :][: self.batch_size]

@@ -32,10 +32,10 @@ def write_rows(
 
     hashes    SHA-256 by the name of each file; they lie beside source.path
     settings  what was done to the rows, for the manifest and the key
-    rejected  rows left out, by the reason
+    rejected  rows left out, by the reason; it may be counted while the rows are read
     kind      of data, a part of the key
     """
-    folder, lost = Path(source.path).parent, dict(rejected or {})
+    folder = Path(source.path).parent
     files = [SourceFile(path=folder / one, name=one) for one in hashes]
     manifest = source_manifest(source, files, list(hashes.values()))
     request = request_for("none", (source,), str(output))
@@ -46,6 +46,7 @@ def write_rows(
             for split, record in rows:
                 counts[split] += 1
                 writer.write(split, record)
+        lost = dict(rejected or {})
         facts: dict[str, object] = {
             "sources": [to_record(manifest)],
             "settings": dict(settings),

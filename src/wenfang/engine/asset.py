@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from wenfang.atomic import sha256_bytes
 from wenfang.backends.texts import OnText
+from wenfang.device import environment
 from wenfang.engine.keeping import label_settings
 from wenfang.errors import MediaError
 from wenfang.models.load import Loaded
@@ -89,6 +91,26 @@ class Asset(ABC):
             asked = {name: facts[name] for name in REQUEST if name in facts}
             told["request"] = {"model": facts["made_with"], **asked}
         return told
+
+
+def drawn_manifest(
+    loaded: Loaded, prompt: str, media_type: str, content: bytes, facts: Mapping[str, object]
+) -> Manifest:
+    """How one asset came of a bundle; facts: `seed`, `settings` and what else is to be told."""
+    return Manifest(
+        kind="asset",
+        name=prompt[:40] or loaded.name,
+        media_type=media_type,
+        payload_sha256=sha256_bytes(content),
+        payload_bytes=len(content),
+        inputs=(Link(role="bundle", id=loaded.manifest["id"]),),
+        facts={
+            "made_with": loaded.name,
+            "prompt": prompt,
+            **facts,
+            "environment": environment(),
+        },
+    )
 
 
 class Maker(ABC):

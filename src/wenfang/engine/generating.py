@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from wenfang import config
-from wenfang.atomic import sha256_bytes
 from wenfang.backends.completer import LAYOUTS, Completer, PairOptions
 from wenfang.backends.loading import load_named
 from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
 from wenfang.backends.texts import OnText, Shape, Written
-from wenfang.device import DRAWING_THREADS, environment, set_threads
-from wenfang.engine.asset import Asset, Maker
+from wenfang.device import DRAWING_THREADS, set_threads
+from wenfang.engine.asset import Asset, Maker, drawn_manifest
 from wenfang.engine.keeping import label_settings
 from wenfang.engine.painting import PictureModel
 from wenfang.errors import BriefError, ConfigError
@@ -31,7 +30,6 @@ from wenfang.samplers.tokens import Sampling
 from wenfang.samplers.verse import VerseRules, VerseSampling
 from wenfang.scenarios.verse_brief import SUBJECT_CHARACTERS, words_of
 from wenfang.seal import Payload
-from wenfang.store import Link, Manifest
 
 MEDIA_TYPES = {".txt": "text/plain", ".md": "text/markdown", ".html": "text/html"}
 
@@ -224,28 +222,15 @@ class Model(Maker):
         options: VerseOptions | TextOptions | PairOptions,
         facts: Mapping[str, object],
     ) -> list[Generated]:
-        bundle = self.loaded.manifest["id"]
         made_from = (*self.loaded.ancestors, self.loaded.manifest)
+        told = {"settings": config.to_dict(options), **facts}
         return [
             Generated(
                 text=one.text,
                 log_probabilities=one.log_probabilities,
                 finish=one.finish,
-                manifest=Manifest(
-                    kind="asset",
-                    name=prompt[:40] or self.name,
-                    media_type="text/plain",
-                    payload_sha256=sha256_bytes(one.text.encode()),
-                    payload_bytes=len(one.text.encode()),
-                    inputs=(Link(role="bundle", id=bundle),),
-                    facts={
-                        "made_with": self.name,
-                        "prompt": prompt,
-                        "seed": seed,
-                        "settings": config.to_dict(options),
-                        **facts,
-                        "environment": environment(),
-                    },
+                manifest=drawn_manifest(
+                    self.loaded, prompt, "text/plain", one.text.encode(), {"seed": seed, **told}
                 ),
                 made_from=made_from,
             )

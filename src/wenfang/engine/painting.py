@@ -13,19 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wenfang import config
-from wenfang.atomic import sha256_bytes, sha256_file
+from wenfang.atomic import sha256_file
 from wenfang.backends.painter import Painter, PaintOptions, Start
 from wenfang.backends.texts import OnText
 from wenfang.data.picture_folder import PictureRequest, fitted
 from wenfang.data.pixels import Pixels
-from wenfang.device import environment
-from wenfang.engine.asset import Asset, Maker
+from wenfang.engine.asset import Asset, Maker, drawn_manifest
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.image import encode_png, read_image
 from wenfang.media.sheet import contact_sheet
 from wenfang.models.load import Loaded
 from wenfang.seal import Payload
-from wenfang.store import Link, Manifest
 
 PICTURE_TYPES = {
     ".png": "image/png",
@@ -120,14 +118,28 @@ class PictureModel(Maker):
         raises BriefError for a prompt that the model does not know
         """
         options = config.from_dict(PictureOptions, settings, where="settings")
+        images, hashes = self._images(prompt, seeds, options)
+        return [
+            self._painted(prompt, image, options, {"seed": seed, **hashes})
+            for seed, image in zip(seeds, images, strict=True)
+        ]
+
+    def sheet(self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]) -> Painted:
+        """One picture for each seed, all upon one contact sheet."""
+        options = config.from_dict(PictureOptions, settings, where="settings")
+        images, hashes = self._images(prompt, seeds, options)
+        facts = {"seed": seeds[0], "seeds": list(seeds), **hashes}
+        return self._painted(prompt, contact_sheet(images), options, facts)
+
+    def _images(
+        self, prompt: str, seeds: tuple[int, ...], options: PictureOptions
+    ) -> tuple[list[Image.Image], dict[str, object]]:
+        """A picture for each seed, and the hashes of the files that they began with."""
         wanted = [self._painter.class_of(prompt)] * len(seeds)
         start, hashes = self._start(options)
         streams = [(seed, "generate") for seed in seeds]
         pixels = self._painter.paint(wanted, streams, options.paint, start=start)
-        return [
-            self._described(prompt, seed, enlarged(one, options), options, hashes)
-            for seed, one in zip(seeds, pixels, strict=True)
-        ]
+        return [enlarged(one, options) for one in pixels], hashes
 
     def _start(self, options: PictureOptions) -> tuple[Start | None, dict[str, object]]:
         """The picture to begin with, at the model's size, and the hashes of its files."""
@@ -154,42 +166,17 @@ class PictureModel(Maker):
             hashes["mask_sha256"] = sha256_file(Path(options.mask))
         return Start(picture=one, strength=options.strength, fresh=fresh), hashes
 
-    def sheet(self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]) -> Painted:
-        """One picture for each seed, all upon one contact sheet."""
-        made = self.draw(prompt, seeds, settings)
-        options = config.from_dict(PictureOptions, settings, where="settings")
-        image = contact_sheet([one.image for one in made])
-        return self._described(prompt, seeds[0], image, options, {"seeds": list(seeds)})
-
-    def _described(
+    def _painted(
         self,
         prompt: str,
-        seed: int,
         image: Image.Image,
         options: PictureOptions,
-        more: Mapping[str, object] | None = None,
+        facts: Mapping[str, object],
     ) -> Painted:
-        content = encode_png(image)
-        return Painted(
-            image=image,
-            manifest=Manifest(
-                kind="asset",
-                name=prompt[:40] or self.name,
-                media_type="image/png",
-                payload_sha256=sha256_bytes(content),
-                payload_bytes=len(content),
-                inputs=(Link(role="bundle", id=self.loaded.manifest["id"]),),
-                facts={
-                    "made_with": self.name,
-                    "prompt": prompt,
-                    "seed": seed,
-                    "settings": config.to_dict(options),
-                    **(more or {}),
-                    "environment": environment(),
-                },
-            ),
-            made_from=(*self.loaded.ancestors, self.loaded.manifest),
-        )
+        told = {"settings": config.to_dict(options), **facts}
+        manifest = drawn_manifest(self.loaded, prompt, "image/png", encode_png(image), told)
+        made_from = (*self.loaded.ancestors, self.loaded.manifest)
+        return Painted(image=image, manifest=manifest, made_from=made_from)
 
 
 def enlarged(pixels: NDArray[np.uint8], options: PictureOptions) -> Image.Image:

@@ -10,12 +10,13 @@ from PIL import Image
 from wenfang.errors import MediaError
 
 GAP_SHARE = 1 / 32  # of a picture's side, between pictures and around them
+FOOT_SHARE = 1 / 8  # of the sheet's width, below them: a label finds room there and covers none
 
 
 def contact_sheet(
     pictures: Sequence[Image.Image], columns: int = 0, ground: str = "white"
 ) -> Image.Image:
-    """Row by row, as RGB; columns: 0 for a sheet that is about as wide as high.
+    """Row by row, as RGB, with an empty foot; columns: 0 for a sheet that is about as wide as high.
 
     raises MediaError without pictures, or for pictures of several sizes
     """
@@ -28,8 +29,8 @@ def contact_sheet(
     across = columns or math.ceil(math.sqrt(len(pictures)))
     down = math.ceil(len(pictures) / across)
     gap = max(1, round(width * GAP_SHARE))
-    size = across * (width + gap) + gap, down * (height + gap) + gap
-    sheet = Image.new("RGB", size, ground)
+    wide, high = across * (width + gap) + gap, down * (height + gap) + gap
+    sheet = Image.new("RGB", (wide, high + round(wide * FOOT_SHARE)), ground)
     for number, picture in enumerate(pictures):
         row, column = divmod(number, across)
         place = gap + column * (width + gap), gap + row * (height + gap)

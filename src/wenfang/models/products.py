@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from wenfang.device import wastes_vector_units
 from wenfang.models import convolve
-from wenfang.models.convolve.packed import Known
+from wenfang.models.convolve.known import Known
 
 # Below this many multiplications the call itself costs more than is saved.
 LEAST_MULTIPLICATIONS = 1_000_000
@@ -114,5 +114,5 @@ def fast_products(*, at_rest: bool = False) -> Iterator[bool]:
              tell: torch's fused optimizers move weights without counting
     """
     one_dnn = wastes_vector_units()
-    with _Products(one_dnn, {} if at_rest else None):
+    with _Products(one_dnn, Known() if at_rest else None):
         yield one_dnn

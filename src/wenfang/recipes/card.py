@@ -82,6 +82,17 @@ LIMITS = {
         "- It carries no index of its training sentences: short everyday sentences are alike "
         "wherever they come from.",
     ),
+    "mnist": (
+        "A small model of our own, for teaching and tests: it knows handwritten digits of 28 x 28 "
+        "pixels in grey, and nothing else.",
+        "",
+        "- Strokes that no hand would write are among what is made; the numbers above tell how "
+        "often the classifier takes one for what was asked.",
+        "- Distances are those of one small classifier's features, and compare with nothing that "
+        "was measured by another.",
+        "- It carries no index of its training pictures; how near the nearest of them is stands "
+        "above where it was measured.",
+    ),
     "drawings": (
         "A small eye of our own. It tells whether a picture is an altered copy of one that it is "
         "shown; it does not know what a picture shows, and likeness of idea or style is not seen.",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from wenfang.models.convolve import packed
-from wenfang.models.convolve.packed import Known
+from wenfang.models.convolve.known import Known
 
 # With fewer channels the transforms cost more than they save.
 LEAST_CHANNELS = 32
@@ -26,7 +26,7 @@ LEAST_MULTIPLICATIONS = 200_000_000
 
 
 @cache
-def _can() -> bool:
+def _has_numba() -> bool:
     return find_spec("numba") is not None
 
 
@@ -50,7 +50,7 @@ def fits(
         and min(weight.shape[:2]) >= LEAST_CHANNELS
         and len(x) * -(-x.shape[2] // 4) * -(-x.shape[3] // 4) >= LEAST_TILES
         and x.numel() * 9 * weight.shape[0] >= LEAST_MULTIPLICATIONS
-        and _can()
+        and _has_numba()
     )
 
 

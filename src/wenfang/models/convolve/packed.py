@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Known = dict[int, tuple[Tensor, Tensor]]  # a weight's id -> the weight, and its other form
+from wenfang.models.convolve.known import Known
 
 
 def fits(x: Tensor, weight: Tensor, padding: Any, groups: int) -> bool:
@@ -41,11 +41,9 @@ def convolve(
     known  where laid out weights are kept
     """
     way = [_both(padding), _both(stride), _both(dilation), 1]
-    if id(weight) not in known:
-        reorder = torch.ops.mkldnn._reorder_convolution_weight
-        known[id(weight)] = weight, reorder(weight.detach(), *way, list(x.shape))
+    reorder = torch.ops.mkldnn._reorder_convolution_weight
+    laid_out = known.form("laid out", weight, lambda: reorder(weight.detach(), *way, list(x.shape)))
     x = x.contiguous(memory_format=torch.channels_last)
-    laid_out = known[id(weight)][1]
     out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, laid_out, bias, *way, "none", [], "")
     return out
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wenfang.models.convolve import kernels
-from wenfang.models.convolve.packed import Known
+from wenfang.models.convolve.known import Known
 
 BYTES_AT_ONCE = 16 * 2**20
 _ROOMS = threading.local()
@@ -32,9 +32,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, known: Known | None
         return out
     if known is None:
         return _forward(x, _filters(weight), bias)
-    if id(weight) not in known:
-        known[id(weight)] = weight, _filters(weight)
-    return _forward(x, known[id(weight)][1], bias)
+    return _forward(x, known.form("filters", weight, lambda: _filters(weight)), bias)
 
 
 class _Convolution(torch.autograd.Function):
@@ -69,8 +67,8 @@ def _forward(x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
     out = x.new_empty(count, height, width, filters.shape[1])
     added = x.new_zeros(filters.shape[1]) if bias is None else bias.detach()
     for part in _parts(maps, filters):
-        tiles = _tiles(maps[part], "tiles")
-        products = _room("products", x, 36, tiles.shape[1], filters.shape[1])
+        tiles = _tiles(maps[part])
+        products = _room("products", 36, tiles.shape[1], filters.shape[1])
         torch.bmm(tiles, filters.mT, out=products)
         _run(kernels.maps_of, products, added, out[part])
     return out.permute(0, 3, 1, 2)
@@ -84,12 +82,12 @@ def _backward(
     slope_filters = torch.zeros_like(filters) if of_weight else None
     for part in _parts(maps, filters):
         tiles = _count(slopes[part])
-        products = _room("products", x, 36, tiles, filters.shape[1])
+        products = _room("products", 36, tiles, filters.shape[1])
         _run(kernels.slopes_of_products, slopes[part], products)
         if slope_filters is not None:
-            slope_filters.baddbmm_(products.mT, _tiles(maps[part], "tiles"))
+            slope_filters.baddbmm_(products.mT, _tiles(maps[part]))
         if slope_x is not None:
-            values = _room("tiles", x, 36, tiles, filters.shape[2])
+            values = _room("tiles", 36, tiles, filters.shape[2])
             torch.bmm(products, filters, out=values)
             there = slope_x[part]
             _run(kernels.slopes_of_maps, values, there)
@@ -103,26 +101,26 @@ def _backward(
 
 def _filters(weight: Tensor) -> Tensor:
     """(O, C, 3, 3) -> (36, O, C)."""
-    found = weight.new_empty(36, *weight.shape[:2], requires_grad=False)
+    found = weight.new_empty(36, *weight.shape[:2])
     plain = weight.detach().contiguous()
     _run(kernels.filters_of, plain, found)
     return found
 
 
-def _tiles(maps: Tensor, room: str) -> Tensor:
+def _tiles(maps: Tensor) -> Tensor:
     """(b, H, W, C) -> (36, T, C)."""
-    found = _room(room, maps, 36, _count(maps), maps.shape[3])
+    found = _room("tiles", 36, _count(maps), maps.shape[3])
     _run(kernels.tiles_of, maps, found)
     return found
 
 
-def _room(name: str, like: Tensor, *shape: int) -> Tensor:
+def _room(name: str, *shape: int) -> Tensor:
     """Memory of this thread for a while: fetched anew, it would cost more than the arithmetic."""
     rooms: dict[str, Tensor] = _ROOMS.__dict__
     size = math.prod(shape)
     if name not in rooms or rooms[name].numel() < size:
         with torch.inference_mode(False):
-            rooms[name] = torch.empty(size, dtype=like.dtype)
+            rooms[name] = torch.empty(size, dtype=torch.float32)
     return rooms[name][:size].view(shape)
 
 

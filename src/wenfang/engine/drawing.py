@@ -1,0 +1,69 @@
+"""The verb behind `wenfang generate`: assets of one model, published where that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wenfang.backends.texts import OnText
+from wenfang.engine.asset import Asset
+from wenfang.engine.generating import Generated, load_model
+from wenfang.engine.painting import PictureModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawRequest:
+    """What is drawn, and where it goes.
+
+    model     a name, or a bundle's folder
+    output    a file for one asset; for several a folder, or, of pictures, a file that becomes
+              their contact sheet. None: texts are not published, pictures go into this folder
+    private   nothing is kept, and no prompt is published
+    """
+
+    model: str
+    prompt: str = ""
+    seeds: tuple[int, ...] = (0,)
+    settings: Mapping[str, object]
+    output: Path | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """An asset, the (first) seed that it came of, and its published file if there is one."""
+
+    asset: Asset
+    seed: int
+    path: Path | None
+
+
+def draw(request: DrawRequest, on_text: OnText | None = None) -> list[Drawn]:
+    """One asset for each seed, or one sheet of all; on_text hears a text as it comes."""
+    maker = load_model(request.model)
+    asked = request.prompt, request.seeds, request.settings
+    several, output = len(request.seeds) > 1, request.output
+    if several and isinstance(maker, PictureModel) and output and output.suffix:
+        return [_published(maker.sheet(*asked), request.seeds[0], output, request)]
+    made = maker.draw(*asked, on_text)
+    return [
+        _published(one, seed, _place(request, seed, one), request)
+        for one, seed in zip(made, request.seeds, strict=True)
+    ]
+
+
+def _published(asset: Asset, seed: int, place: Path | None, request: DrawRequest) -> Drawn:
+    path = asset.save(place, private=request.private).path if place else None
+    return Drawn(asset=asset, seed=seed, path=path)
+
+
+def _place(request: DrawRequest, seed: int, asset: Asset) -> Path | None:
+    """Where it goes: as asked, by its seed in the folder asked for, or, of a picture, here."""
+    if request.output is None:
+        if isinstance(asset, Generated):
+            return None
+        return Path(f"{Path(request.model).name}-{seed}{asset.suffix}")
+    if len(request.seeds) == 1:
+        return request.output
+    return request.output / f"{seed:05d}{asset.suffix}"
