@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -193,3 +195,17 @@ def test_doubles_and_halves_keep_the_plain_way() -> None:
 def test_without_numba_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolve, "_has_numba", lambda: False)
     assert not convolve.fits(normal(32, 64, 16, 16), normal(64, 64, 3, 3), padding=1)
+
+
+def test_torch_keeps_its_number_of_threads() -> None:
+    """numba, at its first call, sets the number that OpenMP shares with torch."""
+    program = (
+        "import torch\n"
+        "from wenfang.models.convolve import winograd\n"
+        "torch.set_num_threads(1)\n"
+        "with torch.no_grad():\n"
+        "    winograd.convolve(torch.zeros(2, 8, 8, 8), torch.zeros(8, 8, 3, 3), None)\n"
+        "print(torch.get_num_threads())\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.split() == ["1"], told.stderr

@@ -22,7 +22,7 @@ from wenfang.models import MODELS
 VOCABULARY = 23
 FAMILIES = pytest.mark.parametrize("family", sorted(MODELS))
 CLASSIFIERS = {"text-classifier"}
-ENCODERS = {"picture-encoder"}
+ENCODERS = {"picture-encoder", "text-image"}
 BOTH_WAYS = {"bert"}
 PAIRED = {"seq2seq"}  # they read a source and a target; here both are the same tokens
 PICTURES = {"dit", "gan", "unet", "vae"}  # they make pictures
@@ -38,6 +38,7 @@ SHAPES = {
     "vae": (1, 8, 8),
     "picture-classifier": (1, 8, 8),
     "picture-encoder": (3, 16, 16),
+    "text-image": (3, 16, 16),
 }
 
 
@@ -75,6 +76,10 @@ def answer(family: str, model: Any, data: Tensor) -> Tensor:
     if family in PICTURES:
         pictures: Tensor = picture_answer(family, model, data)
         return pictures
+    if family == "text-image":  # a sum of both sides' vectors, of length 1 as well
+        words = data.flatten(1)[:, :24].reshape(-1, 4, 6)
+        both: tuple[Tensor, Tensor] = model(data, words, words[:, :, 0] > -0.5)
+        return functional.normalize((both[0] + both[1]) / model.temperature, dim=1)
     found: Tensor = model(data, None, data) if family in PAIRED else model(data)
     if family in BOTH_WAYS:  # its other head, whose answer counts for the whole row
         found = found + model.next_sentence(model.hidden(data)).diff()[:, :, None]
@@ -134,10 +139,10 @@ def test_a_classifier_answers_once_for_each_row_and_ignores_padding(family: str)
 
 @pytest.mark.parametrize("family", sorted(ENCODERS))
 def test_an_encoder_gives_vectors_of_length_one(family: str) -> None:
-    vectors = awake(family)(inputs(family))
+    vectors = answer(family, awake(family), inputs(family))
     assert vectors.shape == (3, tiny(family).dimensions)
     assert vectors.norm(dim=1).tolist() == pytest.approx([1] * 3)
-    assert awake(family)(torch.zeros(1, 3, 16, 16)).isfinite().all()
+    assert answer(family, awake(family), torch.zeros(1, 3, 16, 16)).isfinite().all()
 
 
 @FAMILIES

@@ -14,11 +14,13 @@ from typing import Any
 
 from wenfang.adapt import adapters, lora
 from wenfang.atomic import canonical_json, sha256_bytes
-from wenfang.backends.shelf import find_bundle, list_bundles
+from wenfang.backends.shelf import find_bundle, find_same, list_bundles
 from wenfang.checkpoint import BundleFiles, read_bundle
 from wenfang.data.lineage import joined_licences
 from wenfang.errors import BundleError, ConfigError
-from wenfang.models.load import Loaded, load
+from wenfang.models.latent_space import LatentSpace
+from wenfang.models.load import Companion, Loaded, load
+from wenfang.models.vae import VAE
 from wenfang.store import Link, Manifest, to_record
 
 PLUS, WEIGHT = "+", ":"
@@ -71,9 +73,8 @@ def load_folder(folder: Path, base_folder: Path | None = None) -> Loaded:
 def started_from(loaded: Loaded) -> Path | None:
     """The folder of the bundle that another one started from; None where it is not at hand."""
     ids = {link["id"] for link in loaded.manifest["inputs"] if link["role"] == "base"}
-    hashes = {one["payload_sha256"] for one in loaded.ancestors if one["id"] in ids}
-    found = (one for one in list_bundles() if one["payload_sha256"] in hashes)
-    return next((Path(str(one["folder"])) for one in found), None)
+    hashes = (str(one["payload_sha256"]) for one in loaded.ancestors if one["id"] in ids)
+    return next((folder for folder in map(find_same, hashes) if folder), None)
 
 
 def _put_on(base: Loaded, given: list[Weighted]) -> None:
@@ -124,16 +125,47 @@ def weighted(text: str) -> Weighted:
 def base_of(adapter: adapters.Adapter) -> Path:
     """The folder of the bundle that an adapter was tuned upon, by its hash."""
     name, expected = adapter.base.get("name", ""), adapter.base.get("payload_sha256", "")
-    found = ""
-    for one in list_bundles():
-        if one["payload_sha256"] == expected:
-            return Path(str(one["folder"]))
-        found = str(one["payload_sha256"]) if one["name"] == name else found
+    folder = find_same(expected)
+    if folder:
+        return folder
     raise BundleError(
         "the adapter {adapter} was tuned upon {name} ({hash}), which is not here{other}; name "
         "it as in BASE+{adapter}, or get that bundle",
         adapter=adapter.name,
         name=name,
         hash=expected[:12],
-        other=f" ({found[:12]})" if found else "",
+        other=_other(name),
     )
+
+
+def same_bundle(companion: Companion, needed_by: str) -> Path:
+    """The folder of another bundle that one draws with; raises BundleError where the very same is
+    neither on a shelf nor among the runs.
+    """
+    folder = find_same(companion.payload_sha256)
+    if folder:
+        return folder
+    raise BundleError(
+        "{model} draws with {name} ({hash}), which is not here{other}; put that bundle into "
+        "the folder bundles of WENFANG_HOME",
+        model=needed_by,
+        name=companion.name,
+        hash=companion.payload_sha256[:12],
+        other=_other(companion.name),
+    )
+
+
+def latent_space(loaded: Loaded) -> LatentSpace:
+    """Where a denoiser can draw; raises BundleError for a bundle without maps of latents."""
+    scales = loaded.painting.scales if loaded.painting else None
+    if not isinstance(loaded.model, VAE) or scales is None:
+        raise BundleError(
+            "{name} is no autoencoder with a map of latents; choose another", name=loaded.name
+        )
+    return LatentSpace(vae=loaded.model, scales=scales)
+
+
+def _other(name: str) -> str:
+    """The hash of what has the name here, in brackets; nothing where nothing has."""
+    found = [str(one["payload_sha256"]) for one in list_bundles() if one["name"] == name]
+    return f" ({found[0][:12]})" if found else ""

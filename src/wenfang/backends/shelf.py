@@ -50,6 +50,12 @@ def find_local(name: str) -> Path | None:
         return None
 
 
+def find_same(payload_sha256: str) -> Path | None:
+    """The folder of the very bundle with that hash, whatever its name is here, or None."""
+    found = (one for one in list_bundles() if one["payload_sha256"] == payload_sha256)
+    return next((Path(str(one["folder"])) for one in found), None)
+
+
 def list_bundles() -> list[dict[str, Any]]:
     """Name, folder, licence, parameters and summary of every bundle on the shelves, and of every
     run of this home that has ended.

@@ -4,6 +4,9 @@ Noto Emoji's drawings with the names and keywords of Unicode CLDR beside them. A
 (the drawing without skin tone and gender), text (the English name), names and keywords by language,
 and png, the picture in Base64. Whole glyphs are held out: HELD_OUT of them are the test part, two
 in a hundred of the rest validate. Flags are left out, whose names are names of places.
+
+Of a glyph with enough keywords two are not among them but in `paraphrase`, by language: other words
+for it, that nobody who learns from the set has read beside it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,12 @@ from wenfang.errors import DataError
 ARCHIVE, TABLE = "noto_png72.tar.xz", "captions.tsv"
 HELD_OUT = 100
 VALID_SHARE = 0.02
-SETTINGS = {"split": f"by glyph, {HELD_OUT} of them held out", "left_out": "flags"}
+PARAPHRASE_WORDS, LEAST_KEYWORDS = 2, 4
+SETTINGS = {
+    "split": f"by glyph, {HELD_OUT} of them held out",
+    "left_out": "flags",
+    "paraphrase": f"{PARAPHRASE_WORDS} of {LEAST_KEYWORDS} or more keywords",
+}
 LANGUAGES = ("en", "zh")
 COLUMNS = ("file", *(f"{kind}_{one}" for one in LANGUAGES for kind in ("name", "keywords")))
 
@@ -46,6 +54,9 @@ def pictogram_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 name=name,
                 table=TABLE,
             )
+        names = {one: row[f"name_{one}"] for one in LANGUAGES}
+        keywords = {one: _several(row[f"keywords_{one}"]) for one in LANGUAGES}
+        apart = {one: paraphrase_of(glyph, names[one], keywords[one]) for one in LANGUAGES}
         part = "test" if glyph in held_out else "valid" if glyph in valid else "train"
         yield (
             part,
@@ -53,11 +64,25 @@ def pictogram_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 "name": name,
                 "glyph": glyph,
                 "text": row["name_en"],
-                "names": {one: row[f"name_{one}"] for one in LANGUAGES},
-                "keywords": {one: _several(row[f"keywords_{one}"]) for one in LANGUAGES},
+                "names": names,
+                "keywords": {
+                    one: [word for word in keywords[one] if word not in apart[one]]
+                    for one in LANGUAGES
+                },
+                "paraphrase": apart,
                 "png": base64.b64encode(drawings[name]).decode("ascii"),
             },
         )
+
+
+def paraphrase_of(glyph: str, name: str, keywords: list[str]) -> list[str]:
+    """The keywords that are kept apart, none of them a part of the name; a glyph's variants, which
+    share keywords, keep the same ones apart.
+    """
+    others = [word for word in keywords if word.casefold() not in name.casefold()]
+    if len(others) < LEAST_KEYWORDS:
+        return []
+    return sorted(others, key=lambda word: _place(f"{glyph} {word}"))[:PARAPHRASE_WORDS]
 
 
 def _place(glyph: str) -> str:

@@ -59,6 +59,44 @@ def view(image: Image.Image, stream: np.random.Generator, side_px: int = 64) -> 
     return np.asarray(seen)
 
 
+# How a drawing may be drawn another time: of the side, in degrees, in pixels of blur, in levels.
+ZOOMED, MOVED, LEANT, SOFT, GRAINED = (0.85, 1.12), 0.06, 8.0, (0.2, 1.3), 10.0
+SOFTENED, COARSE, ON_COLOUR = 0.5, 0.3, 0.2
+
+
+def light_view(image: Image.Image, stream: np.random.Generator, side_px: int = 64) -> Pixels:
+    """A drawing (RGBA) as a model might draw it: (side, side, 3) uint8.
+
+    Moved, sized and leant a little, softer or coarser than it is, on white or a light colour; what
+    is said of it still holds, so it is neither mirrored nor given other colours.
+    """
+    white = (255, 255, 255)
+    pale = tuple(int(level) for level in stream.integers(200, 256, 3))
+    ground = pale if stream.random() < ON_COLOUR else white
+    seen = Image.alpha_composite(Image.new("RGBA", image.size, (*ground, 255)), image)
+    scale = image.width / side_px / stream.uniform(*ZOOMED)
+    angle = math.radians(stream.uniform(-LEANT, LEANT))
+    a, b = scale * math.cos(angle), -scale * math.sin(angle)
+    half = side_px / 2
+    x, y = image.width * (0.5 + stream.uniform(-MOVED, MOVED, 2))
+    seen = seen.convert("RGB").transform(
+        (side_px, side_px),
+        Image.Transform.AFFINE,
+        (a, b, x - (a + b) * half, -b, a, y - (a - b) * half),
+        Image.Resampling.BILINEAR,
+        fillcolor=ground,
+    )
+    if stream.random() < COARSE:
+        small = int(side_px * stream.uniform(0.4, 0.8))
+        seen = seen.resize((small, small), Image.Resampling.BILINEAR)
+        seen = seen.resize((side_px, side_px), Image.Resampling.BICUBIC)
+    if stream.random() < SOFTENED:
+        seen = seen.filter(ImageFilter.GaussianBlur(float(stream.uniform(*SOFT))))
+    grain = stream.standard_normal((side_px, side_px, 3), np.float32)
+    values = np.asarray(seen, np.float32)
+    return _levels(values + grain * np.float32(stream.uniform(0, GRAINED)))
+
+
 # Of the side: what a crop of 5, 11 or 19 % at each edge took away, and frames of so much.
 PADDED, CUT, LEANED_DEGREES = (0.06, 0.14, 0.3), (0.05, 0.1), (10.0, -10.0)
 LOOKED_AT_PX = 144  # longer side of what is looked at

@@ -24,7 +24,8 @@ from wenfang.errors import DataError
 class Pixels:
     """Pictures of one part of a data set.
 
-    values   (N, C, S, S) uint8; C is 1 for grey, 3 for colours, 4 for colours with transparency
+    values   (N, C, S, S) uint8; C is 1 for grey, 3 for colours, 4 for colours times their opacity
+             and the opacity, so that what is not seen teaches nothing
     classes  (N,) int64, places in `names`; of pictures without labels all 0, and no names
     """
 
@@ -33,17 +34,18 @@ class Pixels:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, records: Iterable[Mapping[str, Any]], channels: int) -> Pixels:
+    def read(cls, records: Iterable[Mapping[str, Any]], channels: int, side_px: int = 0) -> Pixels:
         """Decode records with a picture in "png" and, or not, a "label"; labels are sorted.
 
         channels  1, 3 or 4: pictures become grey or coloured upon white, or keep what is seen
                   through
+        side_px   larger pictures are made so small, with antialiasing; 0: none is
         raises    DataError where pictures differ in size, or there is none
         """
         values: list[NDArray[np.uint8]] = []
         labels: list[str] = []
         for record in records:
-            one = _as_bytes(drawing(dict(record)), channels)
+            one = _as_bytes(drawing(dict(record)), channels, side_px)
             if values and one.shape != values[0].shape:
                 raise DataError(
                     "{name} is {shape}, the pictures before it {first}; prepare them to one size",
@@ -66,7 +68,7 @@ class Pixels:
     @classmethod
     def of(cls, images: Sequence[Image.Image], channels: int) -> Pixels:
         """Images of one size, without classes."""
-        values = np.stack([_as_bytes(image, channels) for image in images])
+        values = np.stack([_as_bytes(image, channels, 0) for image in images])
         return cls(values=values.transpose(0, 3, 1, 2), classes=np.zeros(len(images), np.int64))
 
     def __len__(self) -> int:
@@ -79,12 +81,26 @@ class Pixels:
         return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def _as_bytes(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+def _as_bytes(image: Image.Image, channels: int, side_px: int) -> NDArray[np.uint8]:
     """(S, S, C)."""
+    seen = image.convert("RGBA").convert("RGBa") if channels == 4 else upon_white(image)
+    if 0 < side_px < max(seen.size):
+        seen = seen.resize((side_px, side_px), Image.Resampling.LANCZOS)
     if channels == 4:
-        return np.asarray(image.convert("RGBA"))
-    found = np.asarray(upon_white(image).convert("L" if channels == 1 else "RGB"))
+        return np.asarray(seen)
+    found = np.asarray(seen.convert("L" if channels == 1 else "RGB"))
     return found[:, :, None] if channels == 1 else found
+
+
+def as_image(values: NDArray[np.uint8]) -> Image.Image:
+    """(S, S, C) as `Pixels` holds it: grey, RGB, or RGBA with its colours at full strength."""
+    if values.shape[2] == 1:
+        return Image.fromarray(values[:, :, 0])
+    if values.shape[2] == 3:
+        return Image.fromarray(values)
+    seen = np.minimum(values, values[:, :, 3:])  # no colour is stronger than it is opaque
+    side_y, side_x = seen.shape[:2]
+    return Image.frombytes("RGBa", (side_x, side_y), seen.tobytes()).convert("RGBA")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +109,7 @@ class PixelBatches:
 
     least     what black becomes; white becomes 1
     shift_px  each picture is moved by up to so much along both axes; what comes in is `least`
+    mirrored  half of the pictures are shown from behind
     """
 
     pixels: Pixels
@@ -100,12 +117,17 @@ class PixelBatches:
     seed: int
     least: float = -1.0
     shift_px: int = 0
+    mirrored: bool = False
     epochs: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False)
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
         """pictures (b, C, S, S) float32 of least..1, classes (b,) int64 where there are any."""
         chosen = self._chosen(index)[share.of(self.batch_size)]
         pictures = self.pixels.tensor(chosen, self.least)
+        if self.mirrored:
+            turned = noise(self.seed, "mirror", index).random(self.batch_size) < 0.5
+            rows = torch.from_numpy(turned[share.of(self.batch_size)])[:, None, None, None]
+            pictures = torch.where(rows, pictures.flip(3), pictures)
         if self.shift_px:
             pictures = self._shifted(pictures, index, share)
         batch = {"pictures": pictures}

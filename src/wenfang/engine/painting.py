@@ -17,7 +17,8 @@ from wenfang.atomic import sha256_file
 from wenfang.backends.painter import Painter, PaintOptions, Start
 from wenfang.backends.texts import OnText
 from wenfang.data.picture_folder import PictureRequest, fitted
-from wenfang.data.pixels import Pixels
+from wenfang.data.picture_views import upon_white
+from wenfang.data.pixels import Pixels, as_image
 from wenfang.engine.asset import Asset, Maker, drawn_manifest
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.image import encode_png, read_image
@@ -135,7 +136,7 @@ class PictureModel(Maker):
         self, prompt: str, seeds: tuple[int, ...], options: PictureOptions
     ) -> tuple[list[Image.Image], dict[str, object]]:
         """A picture for each seed, and the hashes of the files that they began with."""
-        wanted = [self._painter.class_of(prompt)] * len(seeds)
+        wanted = [self._painter.asked(prompt)] * len(seeds)
         start, hashes = self._start(options)
         streams = [(seed, "generate") for seed in seeds]
         pixels = self._painter.paint(wanted, streams, options.paint, start=start)
@@ -146,7 +147,9 @@ class PictureModel(Maker):
         if not options.start:
             return None, {}
         known = self._painter.known
-        request = PictureRequest(side_px=known.side_px, fit="cover")
+        request = PictureRequest(
+            side_px=known.side_px, fit="cover", transparent=known.channels == 4
+        )
         image = read_image(Path(options.start))
         one = Pixels.of([fitted(image, request)], known.channels).tensor(slice(None))
         hashes: dict[str, object] = {"start_sha256": sha256_file(Path(options.start))}
@@ -162,7 +165,7 @@ class PictureModel(Maker):
                     start=options.start,
                     other=image.size,
                 )
-            fresh = Pixels.of([fitted(mask, request)], 1).tensor(slice(None), least=0.0)
+            fresh = Pixels.of([upon_white(fitted(mask, request))], 1).tensor(slice(None), least=0.0)
             hashes["mask_sha256"] = sha256_file(Path(options.mask))
         return Start(picture=one, strength=options.strength, fresh=fresh), hashes
 
@@ -181,9 +184,10 @@ class PictureModel(Maker):
 
 def enlarged(pixels: NDArray[np.uint8], options: PictureOptions) -> Image.Image:
     """(S, S, C) as a picture of the side that is asked for; grey is told in three colours."""
-    image = Image.fromarray(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels)
+    image = as_image(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels)
     side = options.side_px or image.width * math.ceil(LEAST_SIDE_PX / image.width)
     if side == image.width:
         return image
     way = Image.Resampling.NEAREST if options.enlarged == "squares" else Image.Resampling.LANCZOS
+    # Edges are mixed by what is seen of them; Pillow weighs RGBA so by itself.
     return image.resize((side, side), way)

@@ -14,6 +14,7 @@ from wenfang.models import (
     picture_encoder,
     seq2seq,
     text_classifier,
+    text_image,
     unet,
     vae,
 )
@@ -31,6 +32,7 @@ MODELS: dict[str, Any] = {
     "gan": gan.GAN,
     "unet": unet.UNet,
     "dit": dit.DiT,
+    "text-image": text_image.TextImage,
 }
 
 # Those that predict the next token from all before it.
@@ -48,6 +50,7 @@ __all__ = [
     "picture_encoder",
     "seq2seq",
     "text_classifier",
+    "text_image",
     "unet",
     "vae",
 ]

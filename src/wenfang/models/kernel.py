@@ -42,7 +42,12 @@ def shared_kernel(function: Function) -> Function:
     @wraps(function)
     def alone(*arguments: Any) -> None:
         with _ONE_AT_A_TIME:
-            numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+            count = torch.get_num_threads()
+            numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
             compiled(*arguments)
+            # numba begins its threads at the first call, and sets OpenMP's number, which is torch's
+            # as well, to that of all cores.
+            if torch.get_num_threads() != count:
+                torch.set_num_threads(count)
 
     return cast(Function, alone)

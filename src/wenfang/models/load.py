@@ -13,9 +13,18 @@ from wenfang import config
 from wenfang.checkpoint import LINEAGE, MANIFEST, BundleFiles, load_weights, read_bundle
 from wenfang.errors import BundleError
 from wenfang.models import MODELS, CausalModel
+from wenfang.models.latent_space import Scales
 from wenfang.noise import Path, path_of
 from wenfang.store import from_record
 from wenfang.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Companion:
+    """Another bundle that a model cannot draw without, by what it is."""
+
+    name: str
+    payload_sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +32,24 @@ class Painting:
     """What a maker of pictures draws.
 
     classes  their names, in the order that the model knows; empty: it knows none
+    scales   of an autoencoder's latent map, for models that draw latents
+    latents  the autoencoder in whose latents a denoiser draws; None: it draws pixels
+    words    the encoder whose vectors of words a denoiser reads
     path     along which a denoiser was asked; None for other families
     """
 
     side_px: int
     channels: int
     classes: tuple[str, ...] = ()
+    scales: Scales | None = None
+    latents: Companion | None = None
+    words: Companion | None = None
     path: Path | None = None
+
+    @property
+    def companions(self) -> tuple[Companion, ...]:
+        """Every other bundle that is needed."""
+        return tuple(one for one in (self.latents, self.words) if one)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +61,7 @@ class Loaded:
     threshold  above it a classifier's probability is a yes, below it a distance of pictures
                tells a near copy; None where nothing is decided
     painting   of what makes pictures
+    words      whose vectors of words a reader of texts and pictures needs
     """
 
     folder: FilePath
@@ -51,6 +72,7 @@ class Loaded:
     threshold: float | None = None
     further: tuple[dict[str, Any], ...] = ()
     painting: Painting | None = None
+    words: Companion | None = None
 
     @property
     def ancestors(self) -> list[dict[str, Any]]:
@@ -79,6 +101,7 @@ def load(folder: FilePath) -> Loaded:
         manifest=files.manifest,
         threshold=_threshold(files),
         painting=_painting(files),
+        words=_words(files),
     )
 
 
@@ -101,6 +124,15 @@ def _threshold(files: BundleFiles) -> float | None:
         path=files.folder / "config.json",
         value=found,
     )
+
+
+def _words(files: BundleFiles) -> Companion | None:
+    found = files.config.get("words")
+    if found is None:
+        return None
+    where = f"{files.folder / 'config.json'}: words"
+    read: Companion = config.convert(Companion, found, where=where, error=BundleError)
+    return read
 
 
 def _painting(files: BundleFiles) -> Painting | None:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from wenfang.models.sizes import require_channels, require_counts, require_halves, require_patches
 
 EPSILON = 1e-5
+FIRST_LOG_SPREAD = -1.5  # about that of pictures of 0..1
 # Spreads beyond these teach nothing, and their exponential would overflow.
 LOG_VARIANCE = -20.0, 10.0
 
@@ -227,7 +228,9 @@ class VAE(nn.Module):
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights; residual branches and the encoder's belief begin at nothing."""
         for name, weight in self.named_parameters():
-            if weight.ndim == 1:
+            if name == "log_spread":
+                nn.init.constant_(weight, FIRST_LOG_SPREAD)
+            elif weight.ndim == 1:
                 nn.init.constant_(weight, 1.0 if "norm" in name and "weight" in name else 0.0)
             elif name.endswith("conv2.weight"):
                 nn.init.zeros_(weight)

@@ -26,7 +26,7 @@ def nt_xent(one: Tensor, other: Tensor, temperature: float) -> Tensor:
     return functional.cross_entropy(likeness.masked_fill(itself, -torch.inf), partner)
 
 
-def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
+def info_nce(one: Tensor, other: Tensor, temperature: float | Tensor) -> Tensor:
     """Symmetric InfoNCE between two kinds of things, such as texts and pictures.
 
     (van den Oord et al. 2018, arXiv:1807.03748; symmetric as in Radford et al. 2021,

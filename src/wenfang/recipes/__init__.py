@@ -5,6 +5,7 @@ from __future__ import annotations
 from wenfang.recipes.bert import comment_classes, comments
 from wenfang.recipes.copywriter import copywriter
 from wenfang.recipes.digits import digit_reader, digits_diffusion, digits_gan, digits_vae
+from wenfang.recipes.emblem import emblem, emblem_reader, pictogram_latents
 from wenfang.recipes.encoder import encoder
 from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
@@ -28,6 +29,9 @@ RECIPES = {
     "digits-gan": digits_gan,
     "digits-diffusion": digits_diffusion,
     "digit-reader": digit_reader,
+    "pictogram-latents": pictogram_latents,
+    "emblem": emblem,
+    "emblem-reader": emblem_reader,
     "tiny": tiny,
 }
 

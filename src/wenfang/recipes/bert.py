@@ -33,7 +33,7 @@ def comments() -> Recipe:
             warmup_steps=200,
         ),
         train=TrainConfig(
-            steps=9000, batch_size=48, evaluate_every=600, checkpoint_every=150, log_every=20
+            steps=7000, batch_size=48, evaluate_every=600, checkpoint_every=150, log_every=20
         ),
         threads=1,
     )

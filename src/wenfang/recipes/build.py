@@ -38,6 +38,7 @@ from wenfang.objectives.classification import Classification
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
 from wenfang.objectives.span import SENTINEL_NAMES
 from wenfang.recipes.class_scores import EVALUATION_ROWS, class_logits, labels_of
+from wenfang.recipes.companions import companion_records
 from wenfang.recipes.learn_encoder import learn_bilingual
 from wenfang.recipes.learn_masked import learn_classes, learn_masked
 from wenfang.recipes.learn_pairs import learn_pairs, learn_spans
@@ -147,7 +148,9 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
     for name in ("evaluate_every", "checkpoint_every", "log_every", "keep_checkpoints"):
         del content["train"][name]
     origin = base.manifest["payload_sha256"] if base else None
-    return sha256_bytes(canonical_json([content, dataset.manifest.payload_sha256, origin]))
+    made_from = [content, dataset.manifest.payload_sha256, origin]
+    beside = [one.payload_sha256 for one in companion_records(recipe).values()]
+    return sha256_bytes(canonical_json([*made_from, *beside]))
 
 
 def _tokenizer(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> Tokenizer | None:

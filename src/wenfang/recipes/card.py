@@ -17,6 +17,7 @@ from wenfang.models import (
     picture_encoder,
     seq2seq,
     text_classifier,
+    text_image,
     unet,
     vae,
 )
@@ -93,6 +94,43 @@ LIMITS = {
         "- It carries no index of its training pictures; how near the nearest of them is stands "
         "above where it was measured.",
     ),
+    "pictograms/elbo": (
+        "A small autoencoder of our own: 64 x 64 pixels of colour and opacity become 8 x 8 places "
+        "of 16 numbers, and come back. It is what `emblem` draws in; drawn from noise by itself it "
+        "makes nothing that means anything.",
+        "",
+        "- It knows pictograms: clear shapes in flat or softly shaded colours upon nothing. "
+        "Photographs, small letters and hair lines come back softened.",
+        "- What is measured above are glyphs that it never saw, each brought to its likeliest "
+        "latent and back; colours count as much as they are opaque.",
+        "- It carries no index of its training pictures.",
+    ),
+    "pictograms/denoising": (
+        "A small draughtsman of our own: pictograms in the manner of Noto Emoji, from words in "
+        "English or Chinese.",
+        "",
+        "- What it was shown it draws best: some 1,200 things, faces, people and signs. Of what it "
+        "was not shown it makes an attempt out of what it knows; look before you use it. The "
+        "numbers above tell the two apart, and how real drawings of each score with the same "
+        "judge.",
+        "- It counts poorly, writes no letters, and does not know brands, flags or living people.",
+        "- It reads words as the bundle `encoder` does: everyday English and simplified Chinese. "
+        "Other scripts are refused; other languages in Latin letters are read as bad English.",
+        "- What it draws may lie near a drawing that it learnt from (Noto Emoji, Apache-2.0). How "
+        "near the nearest one is stands above where it was measured.",
+        "- It carries no index of its training pictures.",
+    ),
+    "pictograms/matching": (
+        "A small judge of our own: it tells which words fit a pictogram. It is there to measure "
+        "`emblem`, which never learnt from it.",
+        "",
+        "- It learnt from the drawings that `emblem` learnt from and from the glyphs that were held "
+        "out from it, with a seed and views of its own; only the validation part is new to it, "
+        "and that is small.",
+        "- A likeness is no probability, and what the two encoders of words share they may both "
+        "misread.",
+        "- It carries no index of its training pictures, since it makes nothing.",
+    ),
     "drawings": (
         "A small eye of our own. It tells whether a picture is an altered copy of one that it is "
         "shown; it does not know what a picture shows, and likeness of idea or style is not seen.",
@@ -167,7 +205,7 @@ def render_card(content: CardContent) -> str:
         *_samples(content.numbers),
         "## Limits",
         "",
-        *LIMITS.get(recipe.data.source, GENERATOR_LIMITS),
+        *_limits(recipe),
         "",
     ]
     return "\n".join(lines)
@@ -192,6 +230,12 @@ def _base(content: CardContent) -> list[str]:
         f"- whatever `{content.base}` ({content.base_licence}) was made from, see NOTICE; its "
         "licence goes on with this bundle"
     ]
+
+
+def _limits(recipe: Recipe) -> tuple[str, ...]:
+    """Of what learns one way from a data set, or of all that learns from it."""
+    source = recipe.data.source
+    return LIMITS.get(f"{source}/{recipe.data.layout}") or LIMITS.get(source) or GENERATOR_LIMITS
 
 
 def _command(content: CardContent) -> str:
@@ -226,6 +270,12 @@ def _shape(model: AnyModel) -> str:
         return (
             f"stages of {', '.join(map(str, model.channels))} channels upon {model.side_px} x "
             f"{model.side_px} pixels, vectors of {model.dimensions} dimensions"
+        )
+    if isinstance(model, text_image.Config):
+        return (
+            f"stages of {', '.join(map(str, model.channels))} channels upon {model.side_px} x "
+            f"{model.side_px} pixels, words read in {model.hidden_width} numbers, vectors of "
+            f"{model.dimensions} dimensions for both"
         )
     if not isinstance(model, text_classifier.Config):
         return _picture_shape(model)

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
+from wenfang import config
 from wenfang.data.batches import Batches, Share
+from wenfang.data.captions import Captioned, CaptionedBatches
 from wenfang.data.dataset import Dataset
 from wenfang.data.drawings import drawing
+from wenfang.data.matched import Matched, MatchedBatches
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.data.pixels import PixelBatches, Pixels
 from wenfang.errors import ConfigError
 from wenfang.language import t
-from wenfang.models import dit, gan, picture_classifier, picture_encoder, unet, vae
+from wenfang.models import (
+    dit,
+    gan,
+    picture_classifier,
+    picture_encoder,
+    text_image,
+    unet,
+    vae,
+)
+from wenfang.models.latent_space import LatentSpace, scales_of
 from wenfang.noise import path_record
 from wenfang.objectives import Objective
 from wenfang.objectives.adversarial import Discriminate, Generate
 from wenfang.objectives.classification import Classification
 from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.denoising import Denoising
+from wenfang.objectives.matching import Matching
+from wenfang.recipes.companions import companion_records, load_reader, load_space
 from wenfang.recipes.picture_suite import read_drawings
 from wenfang.recipes.recipe import Recipe
 from wenfang.trainer import Phase
@@ -35,6 +50,7 @@ PixelModel: TypeAlias = (
 Learnt: TypeAlias = tuple[tuple[Phase, ...], Batches, Evaluate]
 
 MEASURED_BATCH = 250
+SCALED_BY = 4000  # pictures whose latents' means and deviations are taken
 WON_SHARE = 0.98  # of held-out and made pictures that a discriminator tells apart
 
 
@@ -127,8 +143,13 @@ def _game(recipe: Recipe, dataset: Dataset) -> Learnt:
 
 def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
     assert isinstance(recipe.model, unet.Config | dit.Config)
-    batches, held = _batches(recipe, recipe.model, dataset, least=-1.0)
-    batches, held = (_labelled(one, recipe.model.classes) for one in (batches, held))
+    batches: Batches
+    if recipe.data.latents or recipe.data.words:
+        batches, measured_batches, count = _captioned(recipe, recipe.model, dataset)
+    else:
+        own, held = _batches(recipe, recipe.model, dataset, least=-1.0)
+        batches, measured_batches = (_labelled(one, recipe.model.classes) for one in (own, held))
+        count = _count(recipe, held)
     asked = recipe.objective.denoising
     objective = Denoising(
         path=asked.built_path(),
@@ -136,11 +157,92 @@ def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
         weighting=asked.weighting,
         snr_most=asked.snr_most,
         no_class=recipe.model.classes,
-        drop_condition=asked.drop_condition if recipe.model.classes else 0.0,
+        drop_condition=asked.drop_condition if recipe.model.classes or recipe.data.words else 0.0,
     )
     measured = replace(objective, times="uniform", weighting="even", drop_condition=0.0)
     phase = Phase(objective=objective, optim=recipe.optim)
-    return (phase,), batches, _mean_loss(measured, held, _count(recipe, held))
+    return (phase,), batches, _mean_loss(measured, measured_batches, count)
+
+
+def _captioned(
+    recipe: Recipe, model: unet.Config | dit.Config, dataset: Dataset
+) -> tuple[Batches, Batches, int]:
+    """Batches of pictures, or of their latents, with words; and how many to measure."""
+    space, reader = load_space(recipe), load_reader(recipe)
+    known = model.text_width if isinstance(model, dit.Config) else 0
+    width = reader.width if reader else 0
+    if known != width:
+        raise ConfigError(
+            "model.text_width is {asked}, vectors of words have {found}; set it to that",
+            asked=known,
+            found=width,
+        )
+    if model.classes:
+        raise ConfigError("model.classes does not go with data.latents or data.words; set it to 0")
+    read: dict[str, Captioned] = {}
+    for part in ("train", "valid"):
+        pictures = _drawn_in(space, recipe, model, dataset, part)
+        records = dataset.records(part)
+        read[part] = Captioned.build(pictures, records if reader else None)
+    size = min(recipe.train.batch_size, len(read["valid"]))
+    batches, held = (
+        CaptionedBatches(captioned=one, read=reader, batch_size=rows, seed=seed)
+        for one, rows, seed in (
+            (read["train"], recipe.train.batch_size, recipe.train.seed),
+            (read["valid"], size, 0),
+        )
+    )
+    return batches, held, max(1, recipe.data.validation_examples // size)
+
+
+def _drawn_in(
+    space: LatentSpace | None,
+    recipe: Recipe,
+    model: unet.Config | dit.Config,
+    dataset: Dataset,
+    part: str,
+) -> Tensor:
+    """Pictures as the model draws them: (N, C, H, W) of -1..1, or (N, Z, h, w) latents."""
+    channels = space.vae.config.in_channels if space else model.in_channels
+    side = space.vae.config.side_px if space else recipe.data.side_px
+    pixels = Pixels.read(dataset.records(part), channels, side)
+    if space is None:
+        return pixels.tensor(slice(None))
+    if space.shape[0] != model.in_channels:
+        raise ConfigError(
+            "model.in_channels is {asked}, latents have {found}; set both of the model's to that",
+            asked=model.in_channels,
+            found=space.shape[0],
+        )
+    return space.encode(pixels.tensor(slice(None), least=0.0))
+
+
+def _matching(recipe: Recipe, dataset: Dataset) -> Learnt:
+    assert isinstance(recipe.model, text_image.Config)
+    model, reader = recipe.model, load_reader(recipe)
+    if reader is None or reader.width != model.text_width:
+        raise ConfigError(
+            "model.text_width is {asked}, vectors of words have {found}; set it to that",
+            asked=model.text_width,
+            found=reader.width if reader else 0,
+        )
+    parts = (dataset.records(part) for part in recipe.data.learnt_parts)
+    batches, held = (
+        MatchedBatches(matched=one, read=reader, batch_size=rows, seed=seed, side_px=model.side_px)
+        for one, rows, seed in (
+            (Matched.read(chain(*parts)), recipe.train.batch_size, recipe.train.seed),
+            _held_matched(dataset),
+        )
+    )
+    count = max(1, recipe.data.validation_examples // held.batch_size)
+    objective = Matching()
+    phase = Phase(objective=objective, optim=recipe.optim)
+    return (phase,), batches, _mean_loss(objective, held, count)
+
+
+def _held_matched(dataset: Dataset) -> tuple[Matched, int, int]:
+    held = Matched.read(dataset.records("valid"))
+    return held, min(MEASURED_BATCH, len(held.drawings.glyphs)), 0
 
 
 def _batches(
@@ -148,7 +250,8 @@ def _batches(
 ) -> tuple[PixelBatches, PixelBatches]:
     """Batches to learn from, and the validation part in one fixed order."""
     train, valid = (
-        Pixels.read(dataset.records(part), model.in_channels) for part in ("train", "valid")
+        Pixels.read(dataset.records(part), model.in_channels, recipe.data.side_px)
+        for part in ("train", "valid")
     )
     found = train.values.shape[-1]
     if not isinstance(model, unet.Config | dit.Config) and model.side_px != found:
@@ -163,6 +266,7 @@ def _batches(
         seed=recipe.train.seed,
         least=least,
         shift_px=recipe.data.shift_px,
+        mirrored=recipe.data.mirrored,
     )
     size = min(MEASURED_BATCH, len(valid))
     return batches, PixelBatches(pixels=valid, batch_size=size, seed=0, least=least)
@@ -186,7 +290,7 @@ def _count(recipe: Recipe, held: PixelBatches) -> int:
     return max(1, wanted // held.batch_size)
 
 
-def _mean_loss(objective: Objective, held: PixelBatches, count: int) -> Evaluate:
+def _mean_loss(objective: Objective, held: Batches, count: int) -> Evaluate:
     """Mean loss and parts over the validation part, with the same noise every time."""
 
     @torch.no_grad()
@@ -202,15 +306,29 @@ def _mean_loss(objective: Objective, held: PixelBatches, count: int) -> Evaluate
     return evaluate
 
 
-def painting_of(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
+def painting_of(recipe: Recipe, dataset: Dataset, trained: nn.Module) -> dict[str, object]:
     """What a bundle must say of the pictures that it makes, besides its shape."""
     model = recipe.model
     assert isinstance(model, vae.Config | gan.Config | unet.Config | dit.Config)
+    space = load_space(recipe)
+    drawn = space.vae.config if space else None
     first = next(iter(dataset.records("train")))
-    found: dict[str, object] = {"side_px": drawing(first).width, "channels": model.in_channels}
+    stored = drawing(first).width
+    side = min(recipe.data.side_px or stored, stored)
+    found: dict[str, object] = {
+        "side_px": drawn.side_px if drawn else side,
+        "channels": drawn.in_channels if drawn else model.in_channels,
+    }
     if not isinstance(model, vae.Config) and model.classes:
         labels = {str(record["label"]) for record in dataset.records("train")}
         found["classes"] = sorted(labels)
+    if isinstance(model, vae.Config) and model.latent == "map":
+        assert isinstance(trained, vae.VAE)
+        pixels = Pixels.read(dataset.records("train"), model.in_channels, recipe.data.side_px)
+        chosen = slice(0, SCALED_BY)
+        found["scales"] = config.to_dict(scales_of(trained, pixels.tensor(chosen, least=0.0)))
+    for role, companion in companion_records(recipe).items():
+        found[role] = config.to_dict(companion)
     if isinstance(model, unet.Config | dit.Config):
         asked = recipe.objective.denoising
         found["path"] = path_record(asked.path, asked.built_path())
@@ -236,4 +354,5 @@ PICTURE_LEARNING: dict[str, Callable[[Recipe, Dataset], Learnt]] = {
     "elbo": _elbo,
     "game": _game,
     "denoising": _denoising,
+    "matching": _matching,
 }

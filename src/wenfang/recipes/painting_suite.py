@@ -26,12 +26,15 @@ from wenfang.metrics.fidelity import (
     nearest_distances,
     spread_of_samples,
 )
+from wenfang.metrics.pictures import WINDOW_PX, psnr_db, ssim
 from wenfang.models.load import Loaded, load
 from wenfang.models.picture_classifier import PictureClassifier
 from wenfang.models.vae import VAE
 from wenfang.objectives.reconstruction import bound_by_parts
+from wenfang.recipes.emblem_suite import measure_drawn
 
-EYES = {"mnist": "digit-reader"}  # by the data set that they read
+# By the data set that they read: of classes, and of words.
+EYES, JUDGES = {"mnist": "digit-reader"}, {"pictograms": "emblem-reader"}
 ROWS = 250
 BOUND_PICTURES, BOUND_SAMPLES = 500, 100
 NEAREST = 2000  # pictures whose nearest training one is looked for
@@ -47,10 +50,17 @@ def measure_painter(
     options = options or PaintOptions()
     painter = Painter(loaded)
     numbers: dict[str, Any] = {"split": "test"}
-    real = Pixels.read(dataset.records("test"), painter.known.channels)
+    known = painter.known
+    real = Pixels.read(dataset.records("test"), known.channels, known.side_px)
     if isinstance(loaded.model, VAE):
-        numbers |= told_bound(loaded.model, real)
-    eye = find_local(EYES.get(str(dataset.manifest.name), ""))
+        told = told_again if loaded.model.config.likelihood == "gaussian" else told_bound
+        numbers |= told(loaded.model, real)
+    name = str(dataset.manifest.name)
+    if known.words:
+        judge = find_local(JUDGES.get(name, ""))
+        own = measure_drawn(painter, load(judge), dataset, options) if judge else {}
+        return numbers | own
+    eye = find_local(EYES.get(name, ""))
     if eye is None:
         return numbers
     names = painter.known.classes
@@ -59,12 +69,29 @@ def measure_painter(
     return numbers | judged(load(eye), made, classes, real, dataset)
 
 
+@torch.no_grad()
+def told_again(model: VAE, real: Pixels) -> dict[str, Any]:
+    """How near test pictures come back from their likeliest latents; colours count as much as they
+    are opaque.
+    """
+    found: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    for start in range(0, len(real), ROWS):
+        pictures = real.tensor(slice(start, start + ROWS), least=0.0)
+        back = model(pictures).clamp(0, 1)
+        found += zip(pictures.double().numpy(), back.double().numpy(), strict=True)
+    numbers: dict[str, Any] = {
+        "pictures": len(found),
+        "psnr_db": float(np.mean([psnr_db(own, back) for own, back in found])),
+    }
+    if model.config.side_px >= WINDOW_PX:
+        numbers["ssim"] = float(np.mean([ssim(own, back) for own, back in found]))
+    return numbers
+
+
 def told_bound(model: VAE, real: Pixels) -> dict[str, Any]:
     """The importance-weighted bound of some test pictures, drawn as black or white by one seed."""
     rng = torch.Generator().manual_seed(0)
-    pictures = real.tensor(slice(0, BOUND_PICTURES), least=0.0)
-    if model.config.likelihood == "bernoulli":
-        pictures = torch.bernoulli(pictures, generator=rng)
+    pictures = torch.bernoulli(real.tensor(slice(0, BOUND_PICTURES), least=0.0), generator=rng)
     bound = bound_by_parts(model, pictures, BOUND_SAMPLES, rng, at_once=1)
     return {
         "bound_pictures": len(pictures),

@@ -19,6 +19,7 @@ from wenfang.models import (
     picture_encoder,
     seq2seq,
     text_classifier,
+    text_image,
     unet,
     vae,
 )
@@ -36,12 +37,18 @@ class DataConfig:
 
     layout          "stream" for windows of one text, a name of wenfang.data.layouts, or one for
                     pictures: "pictures" (views of drawings), "picture-classes", "elbo", "game",
-                    "denoising"
+                    "denoising", "matching" (of pictures and texts)
     window          tokens predicted at once, for streams
     drop_condition  share of examples that the model sees without their condition
     labels_share    share of the labelled examples that are used, for the layout "classes"
-    shift_px        pictures are moved by up to so much each time they are seen, for the layout
-                    "picture-classes"
+    shift_px        pictures are moved by up to so much each time they are seen
+    mirrored        half of the pictures are seen from behind
+    side_px         larger pictures are made so small; 0: all are seen as they are stored
+    latents         of "denoising": the bundle of an autoencoder in whose latents is drawn; "": in
+                    pixels
+    words           of "denoising" and "matching": the bundle of an encoder whose vectors of words a
+                    model reads
+    learnt_parts    of "matching": parts of the data set that are learnt from
     """
 
     source: str
@@ -51,6 +58,21 @@ class DataConfig:
     validation_examples: int = 1500
     labels_share: float = 1.0
     shift_px: int = field(default=0, metadata={"later": True})
+    mirrored: bool = field(default=False, metadata={"later": True})
+    side_px: int = field(default=0, metadata={"later": True})
+    latents: str = field(default="", metadata={"later": True})
+    words: str = field(default="", metadata={"later": True})
+    learnt_parts: tuple[str, ...] = field(default=("train",), metadata={"later": True})
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that are none."""
+        for name in ("shift_px", "side_px"):
+            if getattr(self, name) < 0:
+                raise ConfigError(
+                    "data.{name} is {value}; it must be 0 or more",
+                    name=name,
+                    value=getattr(self, name),
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +193,7 @@ AnyModel: TypeAlias = (
     | gan.Config
     | unet.Config
     | dit.Config
+    | text_image.Config
 )
 
 

@@ -32,6 +32,7 @@ from wenfang.models.load import Loaded
 from wenfang.models.picture_classifier import PictureClassifier
 from wenfang.recipes.build import window_loss
 from wenfang.recipes.class_scores import class_logits, labels_of
+from wenfang.recipes.emblem_suite import measure_judge
 from wenfang.recipes.encoder_suite import measure_encoder
 from wenfang.recipes.learn_pictures import PAINTERS
 from wenfang.recipes.painting_suite import measure_painter, seen
@@ -92,6 +93,8 @@ def evaluate(
     if loaded.layout in PAINTERS:
         on_stage("pictures")
         return measure_painter(loaded, dataset, config.pictures)
+    if loaded.layout == "matching":
+        return measure_judge(loaded, dataset)
     if loaded.layout == "picture-classes":
         return _picture_classes(loaded, dataset)
     if loaded.layout == "stream":

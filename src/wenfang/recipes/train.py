@@ -47,6 +47,7 @@ from wenfang.recipes import RECIPES
 from wenfang.recipes.build import Run, build, conditioned_examples
 from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.class_scores import class_logits, labels_of
+from wenfang.recipes.companions import companion_files, companion_records
 from wenfang.recipes.learn_pictures import PAINTERS, painting_of
 from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
@@ -58,6 +59,7 @@ from wenfang.trainer import Event, OnEvent, Trainer
 
 # A gate that cries wolf is switched off: harmless texts of the validation part above the threshold.
 FALSE_ALARMS_ALLOWED = 0.05
+CARRIED = ("parameters", "steps", "base", "companions")  # facts that measuring does not change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +183,9 @@ def export(run: Run, dataset: Dataset, folder: Path, base: BundleFiles | None = 
             _index(dataset, base).save(new / INDEX)
         recipe_manifest = _recipe_manifest(recipe)
         own = [*dataset.source_manifests, dataset.manifest, recipe_manifest]
-        before = [*base.ancestors(), base.manifest] if base else []
+        beside = companion_files(recipe)
+        others = [*beside.values(), *([base] if base else [])]
+        before = [record for one in others for record in (*one.ancestors(), one.manifest)]
         lineage = {record["id"]: record for record in (*before, *map(to_record, own))}
         write_json(new / LINEAGE, list(lineage.values()))
         write_text(new / NOTICE, _notice(dataset, base))
@@ -189,11 +193,14 @@ def export(run: Run, dataset: Dataset, folder: Path, base: BundleFiles | None = 
         inputs = (
             Link(role="dataset", id=dataset.manifest.id),
             Link(role="recipe", id=recipe_manifest.id),
+            *(Link(role=role, id=str(one.manifest["id"])) for role, one in beside.items()),
             *((Link(role="base", id=str(base.manifest["id"])),) if base else ()),
         )
         facts: dict[str, Any] = {"parameters": parameters, "steps": recipe.train.steps}
         if base:
             facts["base"] = base_facts(base)
+        if beside:
+            facts["companions"] = {role: base_facts(one) for role, one in beside.items()}
         _finish(new, recipe, dataset, inputs, facts, {})
 
 
@@ -220,7 +227,9 @@ def _config(run: Run, dataset: Dataset, base: BundleFiles | None) -> dict[str, A
     if recipe.data.layout in ("labelled", "pictures"):
         found["threshold"] = decision_threshold(run, dataset)
     if recipe.data.layout in PAINTERS:
-        found["painting"] = painting_of(recipe, dataset)
+        found["painting"] = painting_of(recipe, dataset, run.task.model)
+    elif recipe.data.words:
+        found["words"] = config.to_dict(companion_records(recipe)["words"])
     if base and recipe.tune.thin:
         found[ADAPTER] = adapters.record(settings_of(recipe.tune), base)
     return found
@@ -327,9 +336,10 @@ def _finish(
 
 
 def _licence(sources: tuple[Manifest, ...], facts: Mapping[str, Any]) -> str:
-    """SPDX expression of all that a bundle was made from, its base included."""
-    base = [facts["base"]["licence"]] if "base" in facts else []
-    return joined_licences([*(source.licence for source in sources), *base])
+    """SPDX expression of all that a bundle was made from, and of what it draws with."""
+    others = [*facts.get("companions", {}).values(), *([facts["base"]] if "base" in facts else [])]
+    own = (source.licence for source in sources)
+    return joined_licences([*own, *(one["licence"] for one in others)])
 
 
 def measure(
@@ -354,7 +364,7 @@ def measure(
             (new / name).write_bytes((folder / name).read_bytes())
         recipe = _recipe_of(loaded)
         known = loaded.manifest["facts"]
-        facts = {name: known[name] for name in ("parameters", "steps", "base") if name in known}
+        facts = {name: known[name] for name in CARRIED if name in known}
         inputs = tuple(Link(**link) for link in loaded.manifest["inputs"])
         _finish(new, recipe, dataset, inputs, facts, numbers)
     return numbers

@@ -1,0 +1,73 @@
+"""Prompts as vectors of words for a model of pictures, by an encoder of texts that stays as it is.
+
+B batch, L words, E width of a word's vector
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wenfang.backends.embedder import Embedder
+from wenfang.errors import BriefError
+from wenfang.models.load import Loaded
+
+MOST_WORDS = 24  # of a text; the vector of the whole text tells what comes after
+KNOWN_SCRIPTS = ("LATIN", "CJK")
+KEPT = 20_000
+
+
+class WordReader:
+    """(B, L, E) of texts: first the vector of the whole text, then those of its words.
+
+    Numbers have a mean square of 1, since lengths are all alike.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self._embedder = Embedder(loaded)
+        self._known: dict[str, Tensor] = {}
+
+    @property
+    def width(self) -> int:
+        """E."""
+        return self._embedder.width
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Vectors (B, L, E) float32, and which are said (B, L) bool; an empty text says nothing."""
+        fresh = [text for text in dict.fromkeys(texts) if text.strip() and text not in self._known]
+        if len(self._known) > KEPT:
+            self._known.clear()
+            fresh = [text for text in dict.fromkeys(texts) if text.strip()]
+        if fresh:
+            self._learn(fresh)
+        rows = [self._known.get(text, torch.zeros(0, self.width)) for text in texts]
+        words = torch.zeros(len(rows), max(1, *map(len, rows), 1), self.width)
+        mask = torch.zeros(words.shape[:2], dtype=torch.bool)
+        for place, row in enumerate(rows):
+            words[place, : len(row)] = row
+            mask[place, : len(row)] = True
+        return words, mask
+
+    def _learn(self, texts: Sequence[str]) -> None:
+        whole = self._embedder.embed(texts).vectors
+        scale = self.width**0.5
+        for text, first, found in zip(texts, whole, self._embedder.words(texts), strict=True):
+            vectors = np.concatenate((first[None], found.vectors[:MOST_WORDS]))
+            self._known[text] = torch.from_numpy(vectors * scale)
+
+
+def require_known_script(text: str, model: str) -> None:
+    """BriefError for a text that has no word, or most of whose letters are of other languages."""
+    letters = [unicodedata.name(one, "").split(" ")[0] for one in text if one.isalpha()]
+    known = sum(name in KNOWN_SCRIPTS for name in letters)
+    if not letters or known * 2 < len(letters):
+        raise BriefError(
+            "{model} reads English and Chinese, and not {prompt}; say it in one of them",
+            model=model,
+            prompt=text,
+        )

@@ -1,0 +1,331 @@
+"""Pictures drawn in the latents of an autoencoder from words: learnt tiny, drawn, refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tiny_pictures import COUNTS, NAMES, SIDE_PX, picture
+from wenfang.atomic import write_json
+from wenfang.backends.loading import latent_space
+from wenfang.backends.painter import Painter, PaintOptions, Start
+from wenfang.backends.shelf import find_bundle
+from wenfang.backends.word_reader import WordReader, require_known_script
+from wenfang.data.batches import Share
+from wenfang.data.captions import Caption, Captioned, CaptionedBatches, joined
+from wenfang.data.dataset import Dataset
+from wenfang.data.pixels import Pixels, as_image
+from wenfang.data.request import Source
+from wenfang.data.rows import write_rows
+from wenfang.device import noise
+from wenfang.errors import BriefError, BundleError, ConfigError, DataError
+from wenfang.media.image import encode_png
+from wenfang.models import dit, vae
+from wenfang.models.load import load
+from wenfang.recipes import RECIPES
+from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.train import TrainRequest, train
+from wenfang.samplers.denoise import Denoising
+from wenfang.trainer import TrainConfig
+
+CHINESE = dict(zip(NAMES, ("横线", "竖线", "圆环"), strict=True))
+FEW = PaintOptions(denoising=Denoising(steps=2))
+
+
+def rows() -> Iterator[tuple[str, dict[str, Any]]]:
+    draw = np.random.default_rng(0)
+    for part, count in COUNTS.items():
+        for number in range(count):
+            kind = NAMES[number % len(NAMES)]
+            grey = picture(kind, draw)
+            image = Image.merge("RGBA", (grey, grey, grey, grey))
+            yield (
+                part,
+                {
+                    "name": f"{part}-{number}",
+                    "glyph": kind,
+                    "text": kind,
+                    "names": {"en": kind, "zh": CHINESE[kind]},
+                    "keywords": {"en": ["shape", "line"], "zh": ["形状"]},
+                    "png": base64.b64encode(encode_png(image)).decode("ascii"),
+                },
+            )
+
+
+def tiny(name: str) -> Recipe:
+    full = RECIPES[name]()
+    models: dict[str, Any] = {
+        "pictogram-latents": replace(
+            vae.PRESETS["tiny"],
+            in_channels=4,
+            latent="map",
+            latent_width=3,
+            likelihood="gaussian",
+        ),
+        "emblem": replace(dit.PRESETS["tiny"], patch=1, out_channels=3, classes=0, text_width=192),
+    }
+    return replace(
+        full,
+        model=models[name],
+        data=replace(full.data, source="shapes", side_px=0, shift_px=1),
+        optim=replace(full.optim, warmup_steps=1),
+        train=TrainConfig(
+            steps=20, batch_size=8, evaluate_every=10, checkpoint_every=10, clip_norm=1e6
+        ),
+    )
+
+
+def trained(wanted: Recipe, data: Dataset, run: Path, *, measured: bool = False) -> Path:
+    path = run.with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, wanted.to_dict())
+    return train(TrainRequest(recipe=str(path), run=run, data=data.folder, measured=measured))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose shelf holds the autoencoder; the run of the drawer lies beside."""
+    folder = tmp_path_factory.mktemp("latents")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WENFANG_HOME", str(folder / "home"))
+        (folder / "origin.txt").write_text("drawn by a test")
+        source = Source(path=str(folder / "origin.txt"), name="shapes", licence="CC0-1.0")
+        data = write_rows(
+            "shapes", source, {"origin.txt": "0" * 64}, {}, rows(), folder / "set", kind="shapes"
+        )
+        found = trained(tiny("pictogram-latents"), data, folder / "vae", measured=True)
+        shutil.copytree(found, folder / "home" / "bundles" / "pictogram-latents")
+        trained(tiny("emblem"), data, folder / "emblem")
+        yield folder
+
+
+@pytest.fixture
+def drawer(place: Path, monkeypatch: pytest.MonkeyPatch) -> Painter:
+    monkeypatch.setenv("WENFANG_HOME", str(place / "home"))
+    return Painter(load(place / "emblem" / "bundle"))
+
+
+def test_latents_are_scaled_and_come_back(place: Path) -> None:
+    space = latent_space(load(place / "vae" / "bundle"))
+    records = Dataset.open(place / "set").records("train")
+    pictures = Pixels.read(records, channels=4).tensor(slice(None), least=0.0)
+    latents = space.encode(pictures)
+    assert latents.shape[1:] == space.shape
+    assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(3), atol=1e-3)
+    assert torch.allclose(latents.std((0, 2, 3)), torch.ones(3), atol=0.02)
+    assert torch.allclose(space.decode(latents), space.vae(pictures), atol=1e-5)
+
+
+def test_an_autoencoder_of_colours_tells_how_near_it_comes(place: Path) -> None:
+    numbers = load(place / "vae" / "bundle").manifest["facts"]["numbers"]
+    assert numbers["pictures"] == COUNTS["test"]
+    assert numbers["psnr_db"] > 5
+    assert "psnr_db" in (place / "vae" / "bundle" / "README.md").read_text()
+
+
+def test_words_decide_what_is_drawn(drawer: Painter) -> None:
+    streams = [(seed, "test") for seed in range(4)]
+    asked = [drawer.asked(text) for text in ("ring", "圆环", "", "ring")]
+    together = drawer.paint(asked, streams, FEW)
+    assert together.shape == (4, SIDE_PX, SIDE_PX, 4)
+    alone = drawer.paint(asked[1:2], streams[1:2], FEW)
+    assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
+    same_noise = [(0, "test")] * 3
+    one, other, silent = drawer.paint(["ring", "down", None], same_noise, FEW)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, silent)
+
+
+def test_lineage_names_what_it_draws_with(place: Path) -> None:
+    loaded = load(place / "emblem" / "bundle")
+    roles = {link["role"] for link in loaded.manifest["inputs"]}
+    assert {"latents", "words"} <= roles
+    names = {one["name"] for one in loaded.ancestors if one["kind"] == "bundle"}
+    assert names == {"pictogram-latents", "encoder"}
+    encoder = load(find_bundle("encoder")).manifest["licence"]
+    assert set(encoder.split(" AND ")) <= set(loaded.manifest["licence"].split(" AND "))
+
+
+def test_what_it_draws_with_must_be_here(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WENFANG_HOME", str(tmp_path))
+    with pytest.raises(BundleError, match=r"draws with pictogram-latents .* not here"):
+        Painter(load(place / "emblem" / "bundle"))
+    data = Dataset.open(place / "set")
+    wanted = tiny("emblem")
+    elsewhere = replace(wanted, data=replace(wanted.data, latents=str(place / "vae")))
+    with pytest.raises(BundleError, match="which is not here"):
+        trained(elsewhere, data, tmp_path / "run")
+
+
+@pytest.mark.parametrize("prompt", ["кошка", "고양이", "!?", "😀"])
+def test_other_languages_are_refused(drawer: Painter, prompt: str) -> None:
+    with pytest.raises(BriefError, match="reads English and Chinese"):
+        drawer.asked(prompt)
+
+
+def test_known_languages_are_read() -> None:
+    for prompt in ("a café", "猫 cat", "2 cats", "笑脸猫"):
+        require_known_script(prompt, "emblem")
+
+
+def test_a_mask_keeps_pixels_as_they_were(drawer: Painter) -> None:
+    own = torch.rand(1, 4, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    fresh = torch.zeros(1, 1, SIDE_PX, SIDE_PX)
+    fresh[..., 3:, :] = 1
+    drawn = drawer.paint(["ring"], [(0, "x")], FEW, start=Start(picture=own, fresh=fresh))
+    expected = ((own + 1) / 2 * 255).round()[0].permute(1, 2, 0).byte().numpy()
+    assert np.abs(drawn[0, :3].astype(int) - expected[:3]).max() <= 1
+    assert np.abs(drawn[0, 3:].astype(int) - expected[3:]).mean() > 5
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "told"),
+    [
+        ("model", "text_width", 6, "vectors of words have 192"),
+        ("model", "in_channels", 4, "latents have 3"),
+        ("model", "classes", 3, "does not go with"),
+        ("data", "latents", "encoder", "no autoencoder with a map of latents"),
+        ("data", "words", "pictogram-latents", "no encoder of texts"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    part: str,
+    field: str,
+    value: Any,
+    told: str,
+) -> None:
+    monkeypatch.setenv("WENFANG_HOME", str(place / "home"))
+    wanted = tiny("emblem").to_dict()
+    wanted[part][field] = value
+    with pytest.raises((ConfigError, BundleError), match=told):
+        trained(Recipe.from_dict(wanted), Dataset.open(place / "set"), tmp_path / "run")
+
+
+def test_a_denoiser_of_pixels_reads_words_too(place: Path, tmp_path: Path) -> None:
+    wanted = tiny("emblem")
+    assert isinstance(wanted.model, dit.Config)
+    wanted = replace(
+        wanted,
+        data=replace(wanted.data, latents=""),
+        model=replace(wanted.model, in_channels=4, out_channels=4, patch=2),
+    )
+    folder = trained(wanted, Dataset.open(place / "set"), tmp_path / "run")
+    drawn = Painter(load(folder)).paint(["ring"], [(0, "x")], FEW)
+    assert drawn.shape == (1, SIDE_PX, SIDE_PX, 4)
+
+
+def test_latents_are_learnt_without_words(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WENFANG_HOME", str(place / "home"))
+    wanted = tiny("emblem")
+    assert isinstance(wanted.model, dit.Config)
+    silent = replace(
+        wanted,
+        data=replace(wanted.data, words=""),
+        model=replace(wanted.model, text_width=0),
+    )
+    painter = Painter(load(trained(silent, Dataset.open(place / "set"), tmp_path / "run")))
+    assert painter.paint([None], [(0, "x")], FEW).shape == (1, SIDE_PX, SIDE_PX, 4)
+    with pytest.raises(BriefError, match="without being told what"):
+        painter.asked("ring")
+
+
+def test_words_are_read_alike_alone_and_among_others() -> None:
+    reader = WordReader(load(find_bundle("encoder")))
+    words, mask = reader(["a red heart", "", "猫", "a red heart"])
+    assert words.shape == (4, 4, reader.width)
+    assert mask.sum(1).tolist() == [4, 0, 2, 4]
+    alone, _ = WordReader(reader.loaded)(["猫"])
+    assert torch.allclose(words[2, :2], alone[0], atol=1e-4)
+    assert torch.allclose(words[0].square().mean(-1), torch.ones(4), atol=1e-4)
+    silent, none = reader(["", ""])
+    assert not none.any()
+    assert silent.shape == (2, 1, reader.width)
+
+
+def test_a_caption_is_said_in_many_ways() -> None:
+    caption = Caption.of(
+        {
+            "names": {"en": "cat face", "zh": "猫脸"},
+            "keywords": {"en": ["pet", "kitten"], "zh": ["宠物"]},
+        }
+    )
+    said = {caption.said(noise(0, "x", number)) for number in range(200)}
+    assert {"cat face", "猫脸", "pet", "猫脸，宠物", "宠物"} <= said
+    assert any(one.startswith("cat face, ") for one in said)
+    assert not any("猫" in one and "pet" in one for one in said)
+    assert joined(["a", "b"]) == "a, b"
+    assert Caption.of({"text": "my logo"}).said(noise(0, "x")) == "my logo"
+
+
+def test_many_variants_count_as_the_root_of_their_number() -> None:
+    records = [{"name": str(n), "glyph": "a", "text": "x"} for n in range(16)]
+    records.append({"name": "16", "glyph": "b", "text": "y"})
+    captioned = Captioned.build(torch.zeros(17, 1, 2, 2), records)
+    assert captioned.weights[16] == pytest.approx(1 / 5)
+    assert captioned.weights[:16].sum() == pytest.approx(4 / 5)
+    with pytest.raises(DataError, match="1 of 1 pictures have no caption"):
+        Captioned.build(torch.zeros(1, 1, 2, 2), [{"name": "a", "text": ""}])
+
+
+def test_processes_share_a_batch() -> None:
+    records = [{"name": str(n), "text": f"w{n}"} for n in range(9)]
+    pictures = torch.arange(9.0)[:, None, None, None]
+    captioned = Captioned.build(pictures, records)
+    reader = WordReader(load(find_bundle("encoder")))
+    batches = CaptionedBatches(captioned=captioned, read=reader, batch_size=6, seed=1)
+    whole = batches.batch(3, Share())
+    halves = [batches.batch(3, Share(rank=rank, world=2)) for rank in range(2)]
+    assert torch.equal(torch.cat([one["pictures"] for one in halves]), whole["pictures"])
+    assert sum(len(one["words"]) for one in halves) == 6
+
+
+def test_colours_that_are_not_seen_are_nothing() -> None:
+    image = Image.new("RGBA", (4, 4), (200, 100, 0, 0))
+    image.putpixel((1, 1), (200, 100, 0, 128))
+    record = {"name": "x", "png": base64.b64encode(encode_png(image)).decode("ascii")}
+    values = Pixels.read([record], channels=4).values
+    assert values[0, :, 0, 0].tolist() == [0, 0, 0, 0]
+    assert values[0, :, 1, 1].tolist() == [100, 50, 0, 128]
+    back = as_image(values[0].transpose(1, 2, 0))
+    assert back.getpixel((0, 0)) == (0, 0, 0, 0)
+    red, green, _, opaque = back.getpixel((1, 1))  # type: ignore[misc]
+    assert abs(red - 200) <= 1
+    assert abs(green - 100) <= 1
+    assert opaque == 128
+    too_strong = np.full((1, 1, 4), 200, np.uint8)
+    too_strong[..., 3] = 10
+    assert as_image(too_strong).getpixel((0, 0)) == (255, 255, 255, 10)
+
+
+def test_larger_pictures_are_made_small() -> None:
+    image = Image.new("RGB", (72, 72), (10, 200, 30))
+    record = {"name": "x", "png": base64.b64encode(encode_png(image)).decode("ascii")}
+    assert Pixels.read([record], channels=3, side_px=64).values.shape == (1, 3, 64, 64)
+    assert Pixels.read([record], channels=3, side_px=96).values.shape == (1, 3, 72, 72)
+
+
+def test_a_bundle_that_names_no_companion_rightly_is_refused(place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(place / "emblem" / "bundle", folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["painting"]["latents"] = {"name": 3}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BundleError):
+        load(folder)
