@@ -25,7 +25,7 @@ CLASSIFIERS = {"text-classifier"}
 ENCODERS = {"picture-encoder", "text-image"}
 BOTH_WAYS = {"bert"}
 PAIRED = {"seq2seq"}  # they read a source and a target; here both are the same tokens
-PICTURES = {"dit", "gan", "unet", "vae"}  # they make pictures
+PICTURES = {"dit", "gan", "unet", "upscaler", "vae"}  # they make pictures
 PICTURE_CLASSIFIERS = {"picture-classifier"}
 LANGUAGE_MODELS = pytest.mark.parametrize(
     "family",
@@ -36,6 +36,7 @@ SHAPES = {
     "unet": (3, 8, 8),
     "dit": (3, 8, 8),
     "vae": (1, 8, 8),
+    "upscaler": (4, 6, 6),
     "picture-classifier": (1, 8, 8),
     "picture-encoder": (3, 16, 16),
     "text-image": (3, 16, 16),
@@ -94,6 +95,8 @@ def picture_answer(family: str, model: Any, data: Tensor) -> Any:
     if family == "dit":
         words = data.flatten(1)[:, :24].reshape(-1, 4, 6)
         return model(data, torch.zeros(len(data)), classes, words, words[:, :, 0] > -0.5)
+    if family == "upscaler":
+        return model(data) / 30  # of such weights, so that rounding counts as for the others
     if family == "vae":
         posterior = model.encoder(data)
         return model.decoder(posterior.sample(torch.ones_like(posterior.mean)))
@@ -225,7 +228,7 @@ def test_a_model_learns_two_sequences_by_heart(family: str) -> None:
     assert loss.item() < 0.3
 
 
-@pytest.mark.parametrize("family", sorted(PICTURES))
+@pytest.mark.parametrize("family", sorted(PICTURES - {"upscaler"}))
 def test_pictures_read_in_squares_have_the_same_shape(family: str) -> None:
     changes = {} if family in ("dit", "unet") else {"side_px": 16}
     model = awake(family, patch=2, **changes)

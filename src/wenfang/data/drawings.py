@@ -28,11 +28,9 @@ from wenfang.errors import DataError, DependencyError
 from wenfang.media.image import decode_image
 from wenfang.store.manifest import to_record, write_manifest
 
-RENDERED_PX = 72  # the side of a rendered icon; emoji have it by nature
 LIMIT_FILES = 20_000
 LIMIT_FILE_BYTES = 2**20
 SHARD_BYTES = 32 * 2**20
-SPLIT = Split(train=0.7, valid=0.15, test=0.15, key="group")
 
 # Marks of gender, joiner and selector tell variants of one glyph; so do the five skin tones.
 VARIANTS = {0x2640, 0x2642, 0x200D, 0xFE0F, 0x20E3, *range(0x1F3FB, 0x1F400)}
@@ -63,8 +61,23 @@ class Archive:
     path: Path
 
 
-def prepare_drawings(name: str, archives: Sequence[Archive], output: Path) -> Dataset:
-    """Every drawing of `archives` in `output`, split by group; the same archives, the same bytes.
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """How large icons are drawn (emoji have 72 pixels by nature), and how drawings are split."""
+
+    rendered_px: int = 72
+    split: Split = Split(train=0.7, valid=0.15, test=0.15, key="group")
+
+
+LIKE_EMOJI = Rendering()
+# To learn fine edges from; no glyph is in two parts, but a series may be.
+FINE = Rendering(rendered_px=256, split=Split(train=0.9, valid=0.03, test=0.07, key="glyph"))
+
+
+def prepare_drawings(
+    name: str, archives: Sequence[Archive], output: Path, rendering: Rendering = LIKE_EMOJI
+) -> Dataset:
+    """Every drawing of `archives` in `output`; the same archives, the same bytes.
 
     raises DataError for an archive that is broken or holds too much, DependencyError without resvg
     """
@@ -78,17 +91,22 @@ def prepare_drawings(name: str, archives: Sequence[Archive], output: Path) -> Da
     ]
     sources = tuple(archive.source for archive in archives)
     request = request_for("none", sources, str(output))
-    key = sha256_bytes(f"{FORMAT} drawings {request_key(request, manifests, [])}".encode())
+    way = "" if rendering == LIKE_EMOJI else f" {rendering}"
+    key = sha256_bytes(f"{FORMAT} drawings {request_key(request, manifests, [])}{way}".encode())
     with exclusive(output.parent / f".{output.name}.lock", str(output)), new_folder(output) as new:
         with ShardWriter(new, SHARD_BYTES) as writer:
             for archive in archives:
-                for record in _records(archive):
-                    writer.write(SPLIT.part_of(record["group"], seed=0), record)
+                for record in _records(archive, rendering.rendered_px):
+                    place = str(record[rendering.split.key])
+                    writer.write(rendering.split.part_of(place, seed=0), record)
         counts = {split: writer.totals(split) for split in SPLITS}
         kept = sum(count["records"] for count in counts.values())
         facts: dict[str, object] = {
             "sources": [to_record(manifest) for manifest in manifests],
-            "settings": {"split": "by group", "rendered_px": RENDERED_PX},
+            "settings": {
+                "split": f"by {rendering.split.key}",
+                "rendered_px": rendering.rendered_px,
+            },
             "counts": {"read": kept, "kept": kept, "rejected": {}, "splits": counts},
             "shards": writer.shards,
         }
@@ -101,11 +119,11 @@ def drawing(record: dict[str, Any]) -> Image.Image:
     return decode_image(base64.b64decode(record["png"]), str(record["name"]))
 
 
-def _records(archive: Archive) -> Iterator[dict[str, Any]]:
+def _records(archive: Archive, rendered_px: int) -> Iterator[dict[str, Any]]:
     """Records in the order of their names."""
     for name, content in sorted(archived_drawings(archive.path).items()):
         glyph, group = glyph_of(name), group_of(name)
-        png = _rendered(content) if name.endswith(".svg") else content
+        png = _rendered(content, rendered_px) if name.endswith(".svg") else content
         yield {
             "name": name,
             "source": archive.source.label,
@@ -140,7 +158,7 @@ def archived_drawings(path: Path) -> dict[str, bytes]:
     return found
 
 
-def _rendered(svg: bytes) -> bytes:
+def _rendered(svg: bytes, side_px: int) -> bytes:
     """PNG bytes of an icon, black upon nothing. Its archive's checksum is known, so it is drawn
     in this process, which is twenty times as fast as `media.svg_view`.
     """
@@ -150,8 +168,8 @@ def _rendered(svg: bytes) -> bytes:
         raise DependencyError("resvg-py is not installed; pip install resvg-py") from None
     drawn = resvg_py.svg_to_bytes(
         svg_string=svg.decode("utf-8"),
-        width=RENDERED_PX,
-        height=RENDERED_PX,
+        width=side_px,
+        height=side_px,
         skip_system_fonts=True,
     )
     return bytes(drawn)

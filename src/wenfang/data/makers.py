@@ -9,7 +9,7 @@ from wenfang.atomic import exclusive, new_folder, sha256_bytes
 from wenfang.data.dataset import MANIFEST, Dataset
 from wenfang.data.digits import SETTINGS as DIGIT_SETTINGS
 from wenfang.data.digits import digit_rows
-from wenfang.data.drawings import Archive, prepare_drawings
+from wenfang.data.drawings import FINE, Archive, prepare_drawings
 from wenfang.data.e2e import SETTINGS, e2e_rows
 from wenfang.data.encoder_texts import Material, prepare_encoder_texts
 from wenfang.data.lineage import (
@@ -105,13 +105,24 @@ def make_drawings(
     named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
 ) -> Dataset:
     """Emoji and icons as pictures, split so that no kind of drawing is in two parts."""
+    return prepare_drawings(named.name, _archives(named, path), output)
+
+
+def make_fine_drawings(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """The same, icons drawn so large that fine edges can be learnt from them."""
+    return prepare_drawings(named.name, _archives(named, path), output, FINE)
+
+
+def _archives(named: NamedSource, path: Path) -> list[Archive]:
     archives = [
         Archive(source=replace(named.source(path), name=Path(named.file.name).parts[0]), path=path)
     ]
     for other in named.further:
         place = beside(path, named, other)
         archives.append(Archive(source=other.source(place), path=place))
-    return prepare_drawings(named.name, archives, output)
+    return archives
 
 
 def make_captions(

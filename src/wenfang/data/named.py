@@ -23,6 +23,7 @@ from wenfang.data.makers import (
     make_digits,
     make_drawings,
     make_encoder_texts,
+    make_fine_drawings,
     make_pictograms,
     make_poems,
     make_short_sentences,
@@ -297,6 +298,18 @@ DIGIT_FILES = (
         sha256="e41c74e484045d39b462a7790a4af51301bd9b0b24f0154798d713ec68c45920",
     ),
 )
+DRAWINGS = NamedSource(
+    name="drawings",
+    origin="github.com/googlefonts/noto-emoji, png/72 at b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8",
+    licence="Apache-2.0",
+    notice="Noto Emoji (Google), Apache-2.0.",
+    file=NamedFile(
+        name="noto_emoji72/noto_png72.tar.xz",
+        sha256="0f149926e23360959199f8dfb76b505260418dfec9beaa6172ae820641aa202d",
+    ),
+    make=make_drawings,
+    further=(LUCIDE,),
+)
 NAMED: dict[str, NamedSource] = {
     "chinese_poetry": NamedSource(
         name="chinese_poetry",
@@ -327,25 +340,14 @@ NAMED: dict[str, NamedSource] = {
             sha256="28e67a26815aa1852449ba06919e51c07060d146e2bd23101cc0137a0ff94b7c",
         ),
     ),
-    "drawings": NamedSource(
-        name="drawings",
-        origin="github.com/googlefonts/noto-emoji, png/72 at "
-        "b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8",
-        licence="Apache-2.0",
-        notice="Noto Emoji (Google), Apache-2.0.",
-        file=NamedFile(
-            name="noto_emoji72/noto_png72.tar.xz",
-            sha256="0f149926e23360959199f8dfb76b505260418dfec9beaa6172ae820641aa202d",
-        ),
-        make=make_drawings,
-        further=(LUCIDE,),
-    ),
+    "drawings": DRAWINGS,
     "e2e_nlg": replace(
         E2E,
         file=replace(E2E.file, name=f"e2e_nlg/{E2E.file.name}"),
         further=tuple(replace(E2E, file=file) for file in VENUE_FILES),
     ),
     "encoder_texts": ENCODER_TEXTS,
+    "fine_drawings": replace(DRAWINGS, name="fine_drawings", make=make_fine_drawings),
     "mnist": replace(
         DIGITS,
         file=replace(DIGITS.file, name=f"mnist/{DIGITS.file.name}"),

@@ -94,16 +94,24 @@ class Asset(ABC):
 
 
 def drawn_manifest(
-    loaded: Loaded, prompt: str, media_type: str, content: bytes, facts: Mapping[str, object]
+    loaded: Loaded,
+    prompt: str,
+    media_type: str,
+    content: bytes,
+    facts: Mapping[str, object],
+    beside: Sequence[Loaded] = (),
 ) -> Manifest:
-    """How one asset came of a bundle; facts: `seed`, `settings` and what else is to be told."""
+    """How one asset came of a bundle and those that it draws with.
+
+    facts  `seed`, `settings` and what else is to be told
+    """
     return Manifest(
         kind="asset",
         name=prompt[:40] or loaded.name,
         media_type=media_type,
         payload_sha256=sha256_bytes(content),
         payload_bytes=len(content),
-        inputs=(Link(role="bundle", id=loaded.manifest["id"]),),
+        inputs=tuple(Link(role="bundle", id=one.manifest["id"]) for one in (loaded, *beside)),
         facts={
             "made_with": loaded.name,
             "prompt": prompt,

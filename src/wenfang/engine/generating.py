@@ -17,6 +17,7 @@ from wenfang.backends.scribe import Scribe
 from wenfang.backends.texts import OnText, Shape, Written
 from wenfang.device import DRAWING_THREADS, set_threads
 from wenfang.engine.asset import Asset, Maker, drawn_manifest
+from wenfang.engine.enlarging import EnlargingModel
 from wenfang.engine.keeping import label_settings
 from wenfang.engine.painting import PictureModel
 from wenfang.errors import BriefError, ConfigError
@@ -25,6 +26,7 @@ from wenfang.knowledge.verse import FORMS
 from wenfang.language import keyed
 from wenfang.media.text_marks import KIND
 from wenfang.models.load import Loaded
+from wenfang.models.upscaler import Upscaler
 from wenfang.samplers.constraints import SCHEMA_BYTES_MAX, Constraints
 from wenfang.samplers.tokens import Sampling
 from wenfang.samplers.verse import VerseRules, VerseSampling
@@ -275,4 +277,6 @@ def load_model(name: str, *, reference: bool = False) -> Maker:
     loaded = load_named(name)
     if loaded.painting:
         return PictureModel(loaded)
+    if isinstance(loaded.model, Upscaler):
+        return EnlargingModel(loaded)
     return Model(loaded, reference=reference)

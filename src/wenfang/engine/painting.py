@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,6 +14,8 @@ from PIL import Image
 
 from wenfang import config
 from wenfang.atomic import sha256_file
+from wenfang.backends.enlarger import Enlarger
+from wenfang.backends.loading import same_bundle
 from wenfang.backends.painter import Painter, PaintOptions, Start
 from wenfang.backends.texts import OnText
 from wenfang.data.picture_folder import PictureRequest, fitted
@@ -23,7 +25,7 @@ from wenfang.engine.asset import Asset, Maker, drawn_manifest
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.image import encode_png, read_image
 from wenfang.media.sheet import contact_sheet
-from wenfang.models.load import Loaded
+from wenfang.models.load import Loaded, load
 from wenfang.seal import Payload
 
 PICTURE_TYPES = {
@@ -41,8 +43,9 @@ class PictureOptions:
     """Settings of `generate` for a model that makes pictures.
 
     side_px   of the file; 0: the model's own, times the least whole number that gives 256
-    enlarged  how a picture is made larger than the model drew it: "smooth" between its pixels, or
-              "squares", each pixel as one
+    enlarged  how a picture is made larger than the model drew it: "drawn" by the upscaler that the
+              model names, "smooth" between its pixels, or "squares", each pixel as one; "": drawn
+              where there is an upscaler, else smooth
     start     a file with a picture to begin with: a variation of it is made
     strength  share of the way that is walked again: near 0 little of it changes, at 1 all may
     mask      a file whose white parts are painted anew while the rest of `start` stays
@@ -50,7 +53,7 @@ class PictureOptions:
 
     paint: PaintOptions = PaintOptions()
     side_px: int = 0
-    enlarged: Literal["smooth", "squares"] = "smooth"
+    enlarged: Literal["", "drawn", "smooth", "squares"] = ""
     start: str = ""
     strength: float = 0.6
     mask: str = ""
@@ -106,6 +109,8 @@ class PictureModel(Maker):
     def __init__(self, loaded: Loaded) -> None:
         self.loaded, self.name = loaded, loaded.name
         self._painter = Painter(loaded)
+        upscaler = self._painter.known.upscaler
+        self._enlarger = Enlarger(load(same_bundle(upscaler, loaded.name))) if upscaler else None
 
     def draw(
         self,
@@ -118,7 +123,7 @@ class PictureModel(Maker):
 
         raises BriefError for a prompt that the model does not know
         """
-        options = config.from_dict(PictureOptions, settings, where="settings")
+        options = self._options(settings)
         images, hashes = self._images(prompt, seeds, options)
         return [
             self._painted(prompt, image, options, {"seed": seed, **hashes})
@@ -127,10 +132,21 @@ class PictureModel(Maker):
 
     def sheet(self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]) -> Painted:
         """One picture for each seed, all upon one contact sheet."""
-        options = config.from_dict(PictureOptions, settings, where="settings")
+        options = self._options(settings)
         images, hashes = self._images(prompt, seeds, options)
         facts = {"seed": seeds[0], "seeds": list(seeds), **hashes}
         return self._painted(prompt, contact_sheet(images), options, facts)
+
+    def _options(self, settings: Mapping[str, object]) -> PictureOptions:
+        """As asked for; how a picture is enlarged is decided here, so that its manifest tells."""
+        options = config.from_dict(PictureOptions, settings, where="settings")
+        if options.enlarged == "drawn" and self._enlarger is None:
+            raise ConfigError(
+                "settings.enlarged is drawn, but {model} names no upscaler; use smooth or squares",
+                model=self.name,
+            )
+        own: Literal["drawn", "smooth"] = "drawn" if self._enlarger else "smooth"
+        return replace(options, enlarged=options.enlarged or own)
 
     def _images(
         self, prompt: str, seeds: tuple[int, ...], options: PictureOptions
@@ -140,7 +156,7 @@ class PictureModel(Maker):
         start, hashes = self._start(options)
         streams = [(seed, "generate") for seed in seeds]
         pixels = self._painter.paint(wanted, streams, options.paint, start=start)
-        return [enlarged(one, options) for one in pixels], hashes
+        return [enlarged(one, options, self._enlarger) for one in pixels], hashes
 
     def _start(self, options: PictureOptions) -> tuple[Start | None, dict[str, object]]:
         """The picture to begin with, at the model's size, and the hashes of its files."""
@@ -177,15 +193,24 @@ class PictureModel(Maker):
         facts: Mapping[str, object],
     ) -> Painted:
         told = {"settings": config.to_dict(options), **facts}
-        manifest = drawn_manifest(self.loaded, prompt, "image/png", encode_png(image), told)
-        made_from = (*self.loaded.ancestors, self.loaded.manifest)
+        beside = [*self._painter.companions]
+        if self._enlarger and options.enlarged == "drawn":
+            beside.append(self._enlarger.loaded)
+        manifest = drawn_manifest(self.loaded, prompt, "image/png", encode_png(image), told, beside)
+        every = (self.loaded, *beside)
+        made_from = tuple(record for one in every for record in (*one.ancestors, one.manifest))
         return Painted(image=image, manifest=manifest, made_from=made_from)
 
 
-def enlarged(pixels: NDArray[np.uint8], options: PictureOptions) -> Image.Image:
+def enlarged(
+    pixels: NDArray[np.uint8], options: PictureOptions, enlarger: Enlarger | None = None
+) -> Image.Image:
     """(S, S, C) as a picture of the side that is asked for; grey is told in three colours."""
     image = as_image(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels)
     side = options.side_px or image.width * math.ceil(LEAST_SIDE_PX / image.width)
+    if enlarger and options.enlarged == "drawn":
+        while image.width < side:
+            image = enlarger.enlarge(image)
     if side == image.width:
         return image
     way = Image.Resampling.NEAREST if options.enlarged == "squares" else Image.Resampling.LANCZOS

@@ -16,6 +16,7 @@ from wenfang.models import (
     text_classifier,
     text_image,
     unet,
+    upscaler,
     vae,
 )
 
@@ -33,6 +34,7 @@ MODELS: dict[str, Any] = {
     "unet": unet.UNet,
     "dit": dit.DiT,
     "text-image": text_image.TextImage,
+    "upscaler": upscaler.Upscaler,
 }
 
 # Those that predict the next token from all before it.
@@ -52,5 +54,6 @@ __all__ = [
     "text_classifier",
     "text_image",
     "unet",
+    "upscaler",
     "vae",
 ]

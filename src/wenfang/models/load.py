@@ -35,6 +35,7 @@ class Painting:
     scales   of an autoencoder's latent map, for models that draw latents
     latents  the autoencoder in whose latents a denoiser draws; None: it draws pixels
     words    the encoder whose vectors of words a denoiser reads
+    upscaler what makes its pictures larger
     path     along which a denoiser was asked; None for other families
     """
 
@@ -44,11 +45,12 @@ class Painting:
     scales: Scales | None = None
     latents: Companion | None = None
     words: Companion | None = None
+    upscaler: Companion | None = None
     path: Path | None = None
 
     @property
     def companions(self) -> tuple[Companion, ...]:
-        """Every other bundle that is needed."""
+        """Every other bundle that is needed to draw."""
         return tuple(one for one in (self.latents, self.words) if one)
 
 

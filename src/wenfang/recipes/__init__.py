@@ -12,6 +12,7 @@ from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.safety import safety
 from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
 from wenfang.recipes.translation import multi30k, translator
+from wenfang.recipes.upscaler import upscaler
 from wenfang.recipes.verse import verse
 
 RECIPES = {
@@ -31,6 +32,7 @@ RECIPES = {
     "digit-reader": digit_reader,
     "pictogram-latents": pictogram_latents,
     "emblem": emblem,
+    "upscaler": upscaler,
     "emblem-reader": emblem_reader,
     "tiny": tiny,
 }

@@ -137,6 +137,7 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
     """What must be equal for a run to be resumed."""
     content: dict[str, Any] = recipe.to_dict()
     del content["summary"], content["threads"]
+    content["data"].pop("upscaler", None)
     if recipe.tune.kind == "none":  # as runs were told apart before there was tuning
         del content["tune"]
     plain = config.to_dict(ObjectiveConfig())
@@ -149,7 +150,10 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
         del content["train"][name]
     origin = base.manifest["payload_sha256"] if base else None
     made_from = [content, dataset.manifest.payload_sha256, origin]
-    beside = [one.payload_sha256 for one in companion_records(recipe).values()]
+    # What makes pictures larger afterwards may change while a run goes on.
+    beside = [
+        one.payload_sha256 for role, one in companion_records(recipe).items() if role != "upscaler"
+    ]
     return sha256_bytes(canonical_json([*made_from, *beside]))
 
 

@@ -19,6 +19,7 @@ from wenfang.models import (
     text_classifier,
     text_image,
     unet,
+    upscaler,
     vae,
 )
 from wenfang.recipes.recipe import AnyModel, Recipe
@@ -124,12 +125,21 @@ LIMITS = {
         "A small judge of our own: it tells which words fit a pictogram. It is there to measure "
         "`emblem`, which never learnt from it.",
         "",
-        "- It learnt from the drawings that `emblem` learnt from and from the glyphs that were held "
-        "out from it, with a seed and views of its own; only the validation part is new to it, "
-        "and that is small.",
+        "- It learnt from the drawings that `emblem` learnt from and from the glyphs that were "
+        "held out from it, with a seed and views of its own; only the validation part is new to "
+        "it, and that is small.",
         "- A likeness is no probability, and what the two encoders of words share they may both "
         "misread.",
         "- It carries no index of its training pictures, since it makes nothing.",
+    ),
+    "fine_drawings": (
+        "A small draughtsman of our own that makes pictograms larger: clear shapes, flat colours, "
+        "transparency. It adds edges, and no detail that was not there.",
+        "",
+        "- It learnt from emoji of 72 pixels and icons of 256. Photographs stay about as soft as "
+        "plain enlargement leaves them; their grain and JPEG's blocks may be taken for edges.",
+        "- It is made for pictures that were drawn or shrunk cleanly.",
+        "- It carries no index of its training pictures, since it draws nothing of its own.",
     ),
     "drawings": (
         "A small eye of our own. It tells whether a picture is an altered copy of one that it is "
@@ -277,6 +287,8 @@ def _shape(model: AnyModel) -> str:
             f"{model.side_px} pixels, words read in {model.hidden_width} numbers, vectors of "
             f"{model.dimensions} dimensions for both"
         )
+    if isinstance(model, upscaler.Config):
+        return f"{model.blocks} blocks of {model.channels} channels, {model.times} times larger"
     if not isinstance(model, text_classifier.Config):
         return _picture_shape(model)
     return (

@@ -1,4 +1,6 @@
-"""Bundles that a recipe names and does not train: what it draws in, and what reads words for it."""
+"""Bundles that a recipe names and does not train: what it draws in, who reads words for it, who
+makes its pictures larger.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from wenfang.models.latent_space import LatentSpace
 from wenfang.models.load import Companion, load
 from wenfang.recipes.recipe import Recipe
 
-ROLES = ("latents", "words")
+ROLES = ("latents", "words", "upscaler")
 
 
 def companion_files(recipe: Recipe) -> dict[str, BundleFiles]:

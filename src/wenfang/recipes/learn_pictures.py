@@ -16,6 +16,7 @@ from wenfang.data.batches import Batches, Share
 from wenfang.data.captions import Captioned, CaptionedBatches
 from wenfang.data.dataset import Dataset
 from wenfang.data.drawings import drawing
+from wenfang.data.finer import Fine, FineBatches
 from wenfang.data.matched import Matched, MatchedBatches
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.data.pixels import PixelBatches, Pixels
@@ -28,6 +29,7 @@ from wenfang.models import (
     picture_encoder,
     text_image,
     unet,
+    upscaler,
     vae,
 )
 from wenfang.models.latent_space import LatentSpace, scales_of
@@ -38,6 +40,7 @@ from wenfang.objectives.classification import Classification
 from wenfang.objectives.contrastive import Contrastive
 from wenfang.objectives.denoising import Denoising
 from wenfang.objectives.matching import Matching
+from wenfang.objectives.restoring import Restoring
 from wenfang.recipes.companions import companion_records, load_reader, load_space
 from wenfang.recipes.picture_suite import read_drawings
 from wenfang.recipes.recipe import Recipe
@@ -49,7 +52,7 @@ PixelModel: TypeAlias = (
 )
 Learnt: TypeAlias = tuple[tuple[Phase, ...], Batches, Evaluate]
 
-MEASURED_BATCH = 250
+MEASURED_BATCH, FINE_ROWS = 250, 32
 SCALED_BY = 4000  # pictures whose latents' means and deviations are taken
 WON_SHARE = 0.98  # of held-out and made pictures that a discriminator tells apart
 
@@ -240,6 +243,22 @@ def _matching(recipe: Recipe, dataset: Dataset) -> Learnt:
     return (phase,), batches, _mean_loss(objective, held, count)
 
 
+def _upscaling(recipe: Recipe, dataset: Dataset) -> Learnt:
+    assert isinstance(recipe.model, upscaler.Config)
+    times = recipe.model.times
+    batches, held = (
+        FineBatches(fine=Fine.read(dataset.records(part)), batch_size=rows, seed=seed, times=times)
+        for part, rows, seed in (
+            ("train", recipe.train.batch_size, recipe.train.seed),
+            ("valid", FINE_ROWS, 0),
+        )
+    )
+    objective = Restoring()
+    count = max(1, recipe.data.validation_examples // FINE_ROWS)
+    phase = Phase(objective=objective, optim=recipe.optim)
+    return (phase,), batches, _mean_loss(objective, held, count)
+
+
 def _held_matched(dataset: Dataset) -> tuple[Matched, int, int]:
     held = Matched.read(dataset.records("valid"))
     return held, min(MEASURED_BATCH, len(held.drawings.glyphs)), 0
@@ -355,4 +374,5 @@ PICTURE_LEARNING: dict[str, Callable[[Recipe, Dataset], Learnt]] = {
     "game": _game,
     "denoising": _denoising,
     "matching": _matching,
+    "upscaling": _upscaling,
 }

@@ -21,6 +21,7 @@ from wenfang.models import (
     text_classifier,
     text_image,
     unet,
+    upscaler,
     vae,
 )
 from wenfang.noise import PATHS, Path, PathKind
@@ -37,7 +38,8 @@ class DataConfig:
 
     layout          "stream" for windows of one text, a name of wenfang.data.layouts, or one for
                     pictures: "pictures" (views of drawings), "picture-classes", "elbo", "game",
-                    "denoising", "matching" (of pictures and texts)
+                    "denoising", "matching" (of pictures and texts),
+                    "upscaling"
     window          tokens predicted at once, for streams
     drop_condition  share of examples that the model sees without their condition
     labels_share    share of the labelled examples that are used, for the layout "classes"
@@ -48,6 +50,7 @@ class DataConfig:
                     pixels
     words           of "denoising" and "matching": the bundle of an encoder whose vectors of words a
                     model reads
+    upscaler        of what makes pictures: the bundle that makes them larger; "": none
     learnt_parts    of "matching": parts of the data set that are learnt from
     """
 
@@ -62,6 +65,7 @@ class DataConfig:
     side_px: int = field(default=0, metadata={"later": True})
     latents: str = field(default="", metadata={"later": True})
     words: str = field(default="", metadata={"later": True})
+    upscaler: str = field(default="", metadata={"later": True})
     learnt_parts: tuple[str, ...] = field(default=("train",), metadata={"later": True})
 
     def __post_init__(self) -> None:
@@ -194,6 +198,7 @@ AnyModel: TypeAlias = (
     | unet.Config
     | dit.Config
     | text_image.Config
+    | upscaler.Config
 )
 
 

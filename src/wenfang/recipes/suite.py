@@ -40,6 +40,7 @@ from wenfang.recipes.pair_suite import measure_pairs
 from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.recipes.streams import stream_tokens
 from wenfang.recipes.translator_suite import measure_translator
+from wenfang.recipes.upscaler_suite import measure_upscaler
 from wenfang.samplers.beam import Beam
 from wenfang.samplers.verse import VerseRules, VerseSampling
 
@@ -93,6 +94,8 @@ def evaluate(
     if loaded.layout in PAINTERS:
         on_stage("pictures")
         return measure_painter(loaded, dataset, config.pictures)
+    if loaded.layout == "upscaling":
+        return measure_upscaler(loaded, dataset)
     if loaded.layout == "matching":
         return measure_judge(loaded, dataset)
     if loaded.layout == "picture-classes":
