@@ -18,8 +18,9 @@ from PIL import Image
 from tiny_pictures import COUNTS, NAMES, SIDE_PX, picture
 from wenfang.atomic import write_json
 from wenfang.backends.loading import latent_space
-from wenfang.backends.painter import Painter, PaintOptions, Start
+from wenfang.backends.painter import Painter, PaintOptions
 from wenfang.backends.shelf import find_bundle
+from wenfang.backends.starting import Start
 from wenfang.backends.word_reader import WordReader, require_known_script
 from wenfang.data.batches import Share
 from wenfang.data.captions import Caption, Captioned, CaptionedBatches, joined

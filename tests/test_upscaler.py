@@ -27,7 +27,8 @@ from wenfang.data.finer import Fine, FineBatches, coloured
 from wenfang.data.request import Source
 from wenfang.data.rows import write_rows
 from wenfang.device import noise
-from wenfang.engine.painting import PictureOptions, enlarged
+from wenfang.engine.painting import enlarged
+from wenfang.engine.picture_options import PictureOptions
 from wenfang.errors import BriefError, BundleError, ConfigError, DataError
 from wenfang.media.image import encode_png, read_image
 from wenfang.models import upscaler as family

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from wenfang.backends.loading import latent_space, same_bundle
+from wenfang.backends.starting import Start, Way
 from wenfang.backends.word_reader import WordReader, require_known_script
 from wenfang.device import NoiseStream, noise
 from wenfang.errors import BriefError, BundleError
@@ -24,8 +24,8 @@ from wenfang.models.products import fast_products
 from wenfang.models.unet import UNet
 from wenfang.models.vae import VAE
 from wenfang.samplers.denoise import Denoising, denoise
-from wenfang.samplers.latent import truncated
-from wenfang.samplers.pictures import denoiser, keeping
+from wenfang.samplers.latent import arc, truncated
+from wenfang.samplers.pictures import denoiser
 
 Pixels = NDArray[np.uint8]
 Stream = tuple[int, *tuple[int | str, ...]]  # a seed and counters
@@ -40,26 +40,22 @@ class PaintOptions:
 
     denoising   of a denoiser
     guidance    of a denoiser: how much the class or the words count; 1 as learnt
+    avoid       of a denoiser: a class or words that guidance leads away from
     truncation  of the others: latents stay within so many deviations; 0: wherever they fall
     """
 
     denoising: Denoising = Denoising()
     guidance: float = 2.0
+    avoid: str = ""
     truncation: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
-    """A picture to begin with, for denoisers.
+class Toward:
+    """Noise on its way to that of another picture, for each picture so far: 0 its own, 1 there."""
 
-    picture   (1, C, S, S) float32 of -1..1
-    strength  share of the way from noise that is walked again: above 0 little changes, 1 all may
-    fresh     (1, 1, S, S) float32, 1 where it is painted anew and 0 where it stays; None: all
-    """
-
-    picture: Tensor
-    strength: float = 0.6
-    fresh: Tensor | None = None
+    stream: Stream
+    shares: Sequence[float]
 
 
 class Painter:
@@ -110,6 +106,7 @@ class Painter:
         options: PaintOptions,
         on_step: OnStep = lambda step, data: None,
         start: Start | None = None,
+        toward: Toward | None = None,
     ) -> Pixels:
         """(N, S, S, C) uint8 as `data.pixels` stores them: a picture for each thing that is asked
         for and each stream.
@@ -129,9 +126,33 @@ class Painter:
                 part = slice(first, first + ROWS)
                 draws = [noise(*stream) for stream in streams[part]]
                 told = self._told(asked[part], draws, silent=start is not None)
-                values = self._values(told, draws, options, on_step, start)
+                begun = _normal(draws, self._noise_shape())
+                if toward:
+                    begun = self._moved(begun, toward, part)
+                lot = _Lot(told=told, noise=begun, draws=draws, start=start)
+                values = self._values(lot, options, on_step)
                 found.append(values.clamp(0, 1).mul(255).round().to(torch.uint8))
         return torch.cat(found).permute(0, 2, 3, 1).contiguous().numpy()
+
+    def _noise_shape(self) -> tuple[int, ...]:
+        """Of what one picture comes from."""
+        config: Any = self.model.config
+        if isinstance(self.model, UNet | DiT):
+            side = self.known.side_px
+            return self._space.shape if self._space else (self.known.channels, side, side)
+        if isinstance(self.model, VAE):
+            shape: tuple[int, ...] = config.latent_shape
+            return shape
+        return (config.latent_width,)
+
+    def _moved(self, begun: Tensor, toward: Toward, part: slice) -> Tensor:
+        draw = noise(*toward.stream)
+        if self.known.classes:
+            draw.integers(len(self.known.classes))  # as each picture's own stream has it
+        other = _normal([draw], self._noise_shape())[0]
+        shares = torch.tensor(toward.shares[part])
+        rows = zip(begun, shares, strict=True)
+        return torch.cat([arc(own, other, share[None]) for own, share in rows])
 
     def _told(self, asked: Sequence[Asked], draws: list[NoiseStream], *, silent: bool) -> Told:
         if self._read:
@@ -149,72 +170,62 @@ class Painter:
         classes = [one if isinstance(one, int) else chance for one, chance in pairs]
         return Told(classes=torch.tensor(classes))
 
-    def _values(
-        self,
-        told: Told,
-        draws: list[NoiseStream],
-        options: PaintOptions,
-        on_step: OnStep,
-        start: Start | None,
-    ) -> Tensor:
+    def _values(self, lot: _Lot, options: PaintOptions, on_step: OnStep) -> Tensor:
         """(b, C, S, S) float32, about 0..1."""
         model = self.model
         if isinstance(model, UNet | DiT):
-            drawn = self._denoised(told, draws, options, on_step, start)
+            drawn = self._denoised(lot, options, on_step)
             found = self._space.decode(drawn) if self._space else (drawn + 1) / 2
             # Latents tell of squares of pixels, so what stays is put back as it was.
-            return kept(found, start) if start and self._space else found
+            return lot.start.kept(found) if lot.start and self._space else found
+        latents = truncated(lot.noise, options.truncation) if options.truncation else lot.noise
         if isinstance(model, VAE):
-            return model.mean(model.decoder(self._latents(draws, options)))
-        made: Tensor = model(self._latents(draws, options), told.classes)
+            return model.mean(model.decoder(latents))
+        made: Tensor = model(latents, lot.told.classes)
         return (made + 1) / 2
 
-    def _denoised(
-        self,
-        told: Told,
-        draws: list[NoiseStream],
-        options: PaintOptions,
-        on_step: OnStep,
-        start: Start | None,
-    ) -> Tensor:
+    def _denoised(self, lot: _Lot, options: PaintOptions, on_step: OnStep) -> Tensor:
         """(b, C, S, S) of -1..1, or latents (b, Z, h, w)."""
         path = self.known.path
         assert path is not None
         assert isinstance(self.model, UNet | DiT)
-        side = self.known.side_px
-        shape = self._space.shape if self._space else (self.known.channels, side, side)
-        predict = denoiser(self.model, path, told, options.guidance)
-        begun = None
-        if start:
-            begun = self._space.encode((start.picture + 1) / 2) if self._space else start.picture
-            if start.fresh is not None:
-                size = (shape[1], shape[2])
-                fresh = functional.adaptive_max_pool2d(start.fresh, size)
-                predict = keeping(predict, begun, fresh)
+        avoided = self._avoided(options.avoid, len(lot.noise))
+        way = Way(
+            predict=denoiser(self.model, path, lot.told, options.guidance, avoided),
+            noise=lot.noise,
+        )
+        if lot.start:
+            way = lot.start.begun(way, path, self._space)
         return denoise(
-            predict,
-            _normal(draws, shape),
+            way.predict,
+            way.noise,
             path,
             options.denoising,
-            lambda: _normal(draws, shape),
+            lambda: _normal(lot.draws, self._noise_shape()),
             on_step,
-            begin=start.strength if start else 1.0,
-            start=begun,
+            begin=way.share,
+            start=way.data,
         )
 
-    def _latents(self, draws: list[NoiseStream], options: PaintOptions) -> Tensor:
-        config: Any = self.model.config
-        shape = config.latent_shape if isinstance(self.model, VAE) else (config.latent_width,)
-        latent = _normal(draws, shape)
-        return truncated(latent, options.truncation) if options.truncation else latent
+    def _avoided(self, text: str, count: int) -> Told | None:
+        """What guidance leads away from; None: from what nothing is said of."""
+        asked = self.asked(text)
+        if isinstance(asked, int):
+            return Told(classes=torch.full((count,), asked))
+        if asked is None or self._read is None:
+            return None
+        words, mask = self._read([asked] * count)
+        return Told(words=words, mask=mask)
 
 
-def kept(found: Tensor, start: Start) -> Tensor:
-    """What was painted (b, C, S, S) of 0..1, with the picture's own pixels where it was to stay."""
-    if start.fresh is None:
-        return found
-    own = (start.picture + 1) / 2
-    return start.fresh * found + (1 - start.fresh) * own
+@dataclass(frozen=True, kw_only=True)
+class _Lot:
+    """Pictures that are drawn at once: what is told of each, and what each comes from."""
+
+    told: Told
+    noise: Tensor
+    draws: list[NoiseStream]
+    start: Start | None
 
 
 def _normal(draws: list[NoiseStream], shape: tuple[int, ...]) -> Tensor:

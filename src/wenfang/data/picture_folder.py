@@ -38,6 +38,7 @@ LIMIT_FILES = 200_000
 LIMIT_FILE_BYTES = 64 * 2**20
 LIMIT_CAPTION_BYTES = 16 * 2**20
 LEAST_SIDE_PX = 8
+Fit = Literal["contain", "cover"]
 # Perceptual hashes of one picture, saved anew, differ by as much; see `data.picture_index`.
 NEAR_BITS = 3
 
@@ -54,7 +55,7 @@ class PictureRequest:
     """
 
     side_px: int = 64
-    fit: Literal["contain", "cover"] = "contain"
+    fit: Fit = "contain"
     transparent: bool = False
     near_bits: int = NEAR_BITS
     bad_files: Literal["skip", "stop"] = "skip"
@@ -274,20 +275,25 @@ def _read(path: Path, request: PictureRequest, rejected: Counter[str]) -> Image.
 
 
 def fitted(image: Image.Image, request: PictureRequest) -> Image.Image:
-    """A square of request.side_px, RGB or RGBA.
-
-    Colours are weighed by what is seen of them, so that nothing shines through at edges.
-    """
-    seen = image.convert("RGBa")  # colours times their opacity
-    side, (width, height) = request.side_px, image.size
-    least, most = min(width, height), max(width, height)
-    scale = side / (most if request.fit == "contain" else least)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    shrunk = seen.resize(size, Image.Resampling.LANCZOS)
-    square = Image.new("RGBa", (side, side))
-    square.paste(shrunk, ((side - size[0]) // 2, (side - size[1]) // 2))
-    clear = square.convert("RGBA")
+    """A square as is asked for, RGB or RGBA."""
+    clear = squared(image, request.side_px, request.fit)
     if request.transparent:
         return clear
     white = Image.new("RGBA", clear.size, "white")
     return Image.alpha_composite(white, clear).convert("RGB")
+
+
+def squared(image: Image.Image, side: int, fit: Fit) -> Image.Image:
+    """A square of `side` pixels, RGBA.
+
+    Colours are weighed by what is seen of them, so that nothing shines through at edges.
+    """
+    seen = image.convert("RGBa")  # colours times their opacity
+    width, height = image.size
+    least, most = min(width, height), max(width, height)
+    scale = side / (most if fit == "contain" else least)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    shrunk = seen.resize(size, Image.Resampling.LANCZOS)
+    square = Image.new("RGBa", (side, side))
+    square.paste(shrunk, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return square.convert("RGBA")

@@ -13,7 +13,8 @@ from wenfang.atomic import sha256_file
 from wenfang.backends.enlarger import Enlarger
 from wenfang.backends.texts import OnText
 from wenfang.engine.asset import Maker, drawn_manifest
-from wenfang.engine.painting import MOST_SIDE_PX, Painted
+from wenfang.engine.painting import Painted
+from wenfang.engine.picture_options import MOST_SIDE_PX
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.image import encode_png, read_image
 from wenfang.models.load import Loaded

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,17 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wenfang import config
-from wenfang.atomic import sha256_file
 from wenfang.backends.enlarger import Enlarger
 from wenfang.backends.loading import same_bundle
-from wenfang.backends.painter import Painter, PaintOptions, Start
+from wenfang.backends.painter import Painter, Stream, Toward
 from wenfang.backends.texts import OnText
-from wenfang.data.picture_folder import PictureRequest, fitted
-from wenfang.data.picture_views import upon_white
-from wenfang.data.pixels import Pixels, as_image
+from wenfang.data.pixels import as_image
 from wenfang.engine.asset import Asset, Maker, drawn_manifest
-from wenfang.errors import BriefError, ConfigError
-from wenfang.media.image import encode_png, read_image
+from wenfang.engine.picture_options import LEAST_SIDE_PX, PictureOptions, start_of
+from wenfang.errors import ConfigError
+from wenfang.media.image import encode_png
 from wenfang.media.sheet import contact_sheet
 from wenfang.models.load import Loaded, load
 from wenfang.seal import Payload
@@ -34,45 +31,6 @@ PICTURE_TYPES = {
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
 }
-LEAST_SIDE_PX = 256  # a label must be legible upon it
-MOST_SIDE_PX = 4096
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureOptions:
-    """Settings of `generate` for a model that makes pictures.
-
-    side_px   of the file; 0: the model's own, times the least whole number that gives 256
-    enlarged  how a picture is made larger than the model drew it: "drawn" by the upscaler that the
-              model names, "smooth" between its pixels, or "squares", each pixel as one; "": drawn
-              where there is an upscaler, else smooth
-    start     a file with a picture to begin with: a variation of it is made
-    strength  share of the way that is walked again: near 0 little of it changes, at 1 all may
-    mask      a file whose white parts are painted anew while the rest of `start` stays
-    """
-
-    paint: PaintOptions = PaintOptions()
-    side_px: int = 0
-    enlarged: Literal["", "drawn", "smooth", "squares"] = ""
-    start: str = ""
-    strength: float = 0.6
-    mask: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse a side that no file should have."""
-        if not 0 <= self.side_px <= MOST_SIDE_PX:
-            raise ConfigError(
-                "settings.side_px is {value}; it must be at most {most}, or 0",
-                value=self.side_px,
-                most=MOST_SIDE_PX,
-            )
-        if not 0 < self.strength <= 1:
-            raise ConfigError(
-                "settings.strength is {value}; it must be above 0 and at most 1",
-                value=self.strength,
-            )
-        if self.mask and not self.start:
-            raise ConfigError("settings.mask is of a picture; name it with settings.start")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,39 +109,20 @@ class PictureModel(Maker):
     def _images(
         self, prompt: str, seeds: tuple[int, ...], options: PictureOptions
     ) -> tuple[list[Image.Image], dict[str, object]]:
-        """A picture for each seed, and the hashes of the files that they began with."""
-        wanted = [self._painter.asked(prompt)] * len(seeds)
-        start, hashes = self._start(options)
-        streams = [(seed, "generate") for seed in seeds]
-        pixels = self._painter.paint(wanted, streams, options.paint, start=start)
-        return [enlarged(one, options, self._enlarger) for one in pixels], hashes
+        """A picture for each seed, and the hashes of the files that they began with.
 
-    def _start(self, options: PictureOptions) -> tuple[Start | None, dict[str, object]]:
-        """The picture to begin with, at the model's size, and the hashes of its files."""
-        if not options.start:
-            return None, {}
-        known = self._painter.known
-        request = PictureRequest(
-            side_px=known.side_px, fit="cover", transparent=known.channels == 4
-        )
-        image = read_image(Path(options.start))
-        one = Pixels.of([fitted(image, request)], known.channels).tensor(slice(None))
-        hashes: dict[str, object] = {"start_sha256": sha256_file(Path(options.start))}
-        fresh = None
-        if options.mask:
-            mask = read_image(Path(options.mask))
-            if mask.size != image.size:
-                raise BriefError(
-                    "{mask} is {own[0]} x {own[1]} pixels, {start} {other[0]} x {other[1]}; a mask "
-                    "has the size of its picture",
-                    mask=options.mask,
-                    own=mask.size,
-                    start=options.start,
-                    other=image.size,
-                )
-            fresh = Pixels.of([upon_white(fitted(mask, request))], 1).tensor(slice(None), least=0.0)
-            hashes["mask_sha256"] = sha256_file(Path(options.mask))
-        return Start(picture=one, strength=options.strength, fresh=fresh), hashes
+        With `to_seed` there is one for each step of the way from the first seed.
+        """
+        wanted = [self._painter.asked(prompt)] * len(seeds)
+        start, hashes = start_of(options, self._painter.known)
+        streams: list[Stream] = [(seed, "generate") for seed in seeds]
+        toward = None
+        if options.to_seed >= 0:
+            shares = np.linspace(0, 1, len(seeds)).tolist() if len(seeds) > 1 else [0.5]
+            streams = streams[:1] * len(seeds)
+            toward = Toward(stream=(options.to_seed, "generate"), shares=shares)
+        pixels = self._painter.paint(wanted, streams, options.paint, start=start, toward=toward)
+        return [enlarged(one, options, self._enlarger) for one in pixels], hashes
 
     def _painted(
         self,

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from wenfang.models.dit import DiT
 from wenfang.models.unet import UNet
@@ -41,7 +42,9 @@ class Told:
         return told
 
     def followed_by(self, other: Told) -> Told:
-        """The rows of both, one after the other; both say the same kinds of things."""
+        """The rows of both, one after the other; both say the same kinds of things, in as many
+        words as they like.
+        """
         return Told(
             classes=_joined(self.classes, other.classes),
             words=_joined(self.words, other.words),
@@ -50,7 +53,16 @@ class Told:
 
 
 def _joined(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    return None if one is None or other is None else torch.cat((one, other))
+    """Rows of both; where one says fewer words, zeros (and no mask) fill them up."""
+    if one is None or other is None:
+        return None
+    if one.ndim < 2:
+        return torch.cat((one, other))
+    length = max(one.shape[1], other.shape[1])
+    rows = [
+        functional.pad(x, (0,) * (2 * x.ndim - 4) + (0, length - x.shape[1])) for x in (one, other)
+    ]
+    return torch.cat(rows)
 
 
 def ask(model: Denoiser, x: Tensor, clue: Tensor, told: Told) -> Tensor:

@@ -37,7 +37,12 @@ def between(one: Tensor, other: Tensor, count: int) -> Tensor:
     """
     if count < 2:
         raise ConfigError("count is {value}; a way has two ends or more", value=count)
-    shares = torch.linspace(0, 1, count, dtype=one.dtype)[:, None]
+    return arc(one, other, torch.linspace(0, 1, count, dtype=one.dtype))
+
+
+def arc(one: Tensor, other: Tensor, shares: Tensor) -> Tensor:
+    """Latents so far from one to the other: (Z,), (Z,), shares (N,) of 0..1 -> (N, Z)."""
+    shares = shares.to(one.dtype)[:, None]
     cosine = torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0)
     angle = torch.arccos(cosine.clamp(-1, 1))
     sine = torch.sin(angle)
@@ -48,4 +53,4 @@ def between(one: Tensor, other: Tensor, count: int) -> Tensor:
         way = (
             torch.sin((1 - shares) * angle) * flat_one + torch.sin(shares * angle) * flat_other
         ) / sine
-    return way.view(count, *one.shape)
+    return way.view(len(shares), *one.shape)

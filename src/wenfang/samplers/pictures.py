@@ -13,10 +13,17 @@ from wenfang.samplers.denoise import Denoiser
 NOTHING = Told()
 
 
-def denoiser(net: Net, path: Path, told: Told = NOTHING, guidance: float = 1.0) -> Denoiser:
+def denoiser(
+    net: Net,
+    path: Path,
+    told: Told = NOTHING,
+    guidance: float = 1.0,
+    avoided: Told | None = None,
+) -> Denoiser:
     """What `net` sees; with guidance (Ho & Salimans 2022, arXiv:2207.12598) asked twice at once.
 
     guidance  1 follows what is told as learnt; more of it goes further from what any picture is
+    avoided   what guidance leads away from; None: from pictures that nothing is said of
     """
 
     def see(x: Tensor, t: Tensor, told: Told) -> Tensor:
@@ -28,7 +35,7 @@ def denoiser(net: Net, path: Path, told: Told = NOTHING, guidance: float = 1.0) 
             return see(x, t, told)
         every = torch.ones(len(x), dtype=torch.bool)
         spoken, silent = (told.silent(rows, net.config.classes) for rows in (~every, every))
-        both = see(torch.cat((x, x)), t, spoken.followed_by(silent))
+        both = see(torch.cat((x, x)), t, spoken.followed_by(avoided or silent))
         conditioned, plain = both.chunk(2)
         return plain + guidance * (conditioned - plain)
 
