@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from wenfang.data.drawings import drawing
-from wenfang.data.pictograms import ARCHIVE, COLUMNS, HELD_OUT, TABLE, pictogram_rows
+from wenfang.data.pictograms import (
+    ARCHIVE,
+    COLUMNS,
+    HELD_OUT,
+    TABLE,
+    paraphrase_of,
+    pictogram_rows,
+    unicode_group,
+)
 from wenfang.errors import DataError
 from wenfang.media.image import encode_png
 
@@ -53,6 +61,33 @@ def test_whole_glyphs_are_held_out_and_flags_left_out(tmp_path: Path) -> None:
     assert one["names"] == {"en": one["text"], "zh": one["text"].replace("thing ", "东西")}
     assert one["keywords"] == {"en": ["thing", "one"], "zh": ["东西"]}
     assert drawing(one).mode == "RGBA"
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("emoji_u1f63a.png", "Smileys & Emotion"),
+        ("emoji_u1f9d1_200d_1f680.png", "People & Body"),
+        ("emoji_u1f3fb.png", "People & Body"),
+        ("emoji_u1f408.png", "Animals & Nature"),
+        ("emoji_u1f34e.png", "Food & Drink"),
+        ("emoji_u2708.png", "Travel & Places"),
+        ("emoji_u26bd.png", "Activities"),
+        ("emoji_u1fa89.png", "Objects"),
+        ("emoji_u0023_20e3.png", "Symbols"),
+    ],
+)
+def test_emoji_have_their_group_of_unicode(name: str, group: str) -> None:
+    assert unicode_group(name) == group
+
+
+def test_other_words_are_kept_apart() -> None:
+    words = ["cat", "face", "grin", "happy", "pet", "smile"]
+    apart = paraphrase_of("1f63a", "grinning cat", words)
+    assert len(apart) == 2
+    assert not {"cat"} & set(apart)
+    assert apart == paraphrase_of("1f63a", "grinning cat", words[::-1])
+    assert paraphrase_of("1f63a", "grinning cat", ["cat", "pet", "smile"]) == []
 
 
 def test_a_drawing_that_is_missing_is_told(tmp_path: Path) -> None:

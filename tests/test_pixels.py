@@ -90,6 +90,16 @@ def test_what_is_transparent_is_kept_or_becomes_white() -> None:
     assert Pixels.read([record], channels=1).values.min() == 255
 
 
+def test_a_part_has_the_classes_of_the_training_part(tmp_path: Path) -> None:
+    records = list(dataset(tmp_path / "set").records("valid"))
+    only = [record for record in records if record["label"] == NAMES[2]]
+    pixels = Pixels.read(only, channels=1, known=NAMES)
+    assert pixels.names == NAMES
+    assert set(pixels.classes) == {2}
+    with pytest.raises(DataError, match="the label ring is of no picture in the training part"):
+        Pixels.read(only, channels=1, known=NAMES[:2])
+
+
 def test_pictures_of_two_sizes_are_refused() -> None:
     def record(side: int) -> dict[str, str]:
         png = encode_png(Image.new("RGB", (side, side)))

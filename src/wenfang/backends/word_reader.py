@@ -61,11 +61,15 @@ class WordReader:
             self._known[text] = torch.from_numpy(vectors * scale)
 
 
-def require_known_script(text: str, model: str) -> None:
-    """BriefError for a text that has no word, or most of whose letters are of other languages."""
+def is_readable(text: str) -> bool:
+    """Whether a text has words, most of whose letters are Latin or Chinese."""
     letters = [unicodedata.name(one, "").split(" ")[0] for one in text if one.isalpha()]
-    known = sum(name in KNOWN_SCRIPTS for name in letters)
-    if not letters or known * 2 < len(letters):
+    return bool(letters) and 2 * sum(name in KNOWN_SCRIPTS for name in letters) >= len(letters)
+
+
+def require_known_script(text: str, model: str) -> None:
+    """BriefError for a text that is not readable."""
+    if not is_readable(text):
         raise BriefError(
             "{model} reads English and Chinese, and not {prompt}; say it in one of them",
             model=model,

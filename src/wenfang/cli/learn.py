@@ -152,15 +152,17 @@ class _Meter:
 
 def recipes(as_json: AsJson = False) -> int:
     """List the recipes that `train` knows."""
-    from wenfang.recipes import RECIPES
-    from wenfang.recipes.tune import SUMMARY, TUNE
+    from wenfang.recipes import RECIPES, picture, tune
 
     made = [recipe() for recipe in RECIPES.values()]
+    # These are whole only with the data, and the bundle, that they are given.
+    own = [(tune.TUNE, tune.SUMMARY), (picture.PICTURE, picture.SUMMARY)]
     if as_json:
-        # A recipe of tuning is whole only with the bundle that it starts from.
-        show.as_json([*(one.to_dict() for one in made), {"name": TUNE, "summary": SUMMARY}])
+        told = [{"name": name, "summary": summary} for name, summary in own]
+        show.as_json([*(one.to_dict() for one in made), *told])
     else:
-        show.table([*((one.name, t(one.summary)) for one in made), (TUNE, t(SUMMARY))])
+        rows = [(one.name, one.summary) for one in made]
+        show.table([(name, t(summary)) for name, summary in (*rows, *own)])
     return 0
 
 

@@ -5,8 +5,10 @@ B batch, L words, E width of a word's vector
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,11 @@ from wenfang.errors import DataError
 # like.
 NAMED, TOLD_MORE = 0.5, 0.25
 MOST_KEYWORDS = 3
+# Of a file's name: runs of two letters or more (capitals begin a new one), or of Chinese.
+WORDS = re.compile(r"[\u4e00-\u9fff]+|[A-Z]?[a-z]{2,}|[A-Z]{2,}")
+OF_CAMERAS = {
+    "dsc", "dscf", "dscn", "icon", "image", "img", "photo", "picture", "pxl", "screenshot", "x",
+}  # fmt: skip
 ReadWords = Callable[[Sequence[str]], tuple[Tensor, Tensor]]  # -> (B, L, E), (B, L) bool
 
 
@@ -37,8 +44,10 @@ class Caption:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Caption:
-        """Of a record with `names` and `keywords` by language, or with a `text`."""
-        names = record.get("names") or {"": record["text"]}
+        """Of a record with `names` and `keywords` by language, or with a `text`; where there is
+        none, the name of its file may be words.
+        """
+        names = record.get("names") or {"": record["text"] or words_of_name(str(record["name"]))}
         keywords = record.get("keywords") or {}
         return cls(
             names=tuple(names.values()),
@@ -54,6 +63,15 @@ class Caption:
         count = min(int(stream.integers(1, MOST_KEYWORDS + 1)), len(words))
         chosen = [words[place] for place in stream.permutation(len(words))[:count]]
         return joined([name, *chosen] if kind < NAMED + TOLD_MORE else chosen)
+
+
+def words_of_name(name: str) -> str:
+    """The words that a picture's file is named by: "icons/red_car-2.png" -> "red car"; nothing for
+    names such as cameras give.
+    """
+    stem = PurePath(name).stem
+    found = [one for one in WORDS.findall(stem) if one.casefold() not in OF_CAMERAS]
+    return " ".join(one.casefold() for one in found)
 
 
 def joined(words: Sequence[str]) -> str:

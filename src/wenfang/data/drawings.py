@@ -175,7 +175,7 @@ def _rendered(svg: bytes, side_px: int) -> bytes:
     return bytes(drawn)
 
 
-def _code_points(name: str) -> list[int]:
+def code_points(name: str) -> list[int]:
     """The code points that an emoji's file is named by; none for other names."""
     found = re.fullmatch(r"emoji_u([0-9a-f_]+)\.png", name)
     return [int(part, 16) for part in found[1].split("_")] if found else []
@@ -183,14 +183,14 @@ def _code_points(name: str) -> list[int]:
 
 def glyph_of(name: str) -> str:
     """The drawing without its skin tones and genders."""
-    points = [PERSON if point in PEOPLE else point for point in _code_points(name)]
+    points = [PERSON if point in PEOPLE else point for point in code_points(name)]
     kept = [point for point in points if point not in VARIANTS]
     return "_".join(f"{point:x}" for point in kept or points) or name.rpartition(".")[0]
 
 
 def group_of(name: str) -> str:
     """The series that a drawing belongs to, or its glyph; of icons the first word of the name."""
-    points = _code_points(name)
+    points = code_points(name)
     if not points:
         return name.rpartition(".")[0].partition("-")[0]
     for series, ranges in SERIES.items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from wenfang.atomic import exclusive, new_folder, sha256_bytes
 from wenfang.data.dataset import MANIFEST, Dataset
@@ -26,13 +28,15 @@ from wenfang.data.parallel import (
     prepare_short_sentences,
 )
 from wenfang.data.pictograms import SETTINGS as PICTOGRAM_SETTINGS
-from wenfang.data.pictograms import pictogram_rows
+from wenfang.data.pictograms import grouped_rows, pictogram_rows
 from wenfang.data.prepare import prepare
 from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, request_for
 from wenfang.data.rows import write_rows
 from wenfang.data.shards import ShardWriter
 from wenfang.data.split import Split
 from wenfang.store.manifest import to_record, write_manifest
+
+ReadRows = Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]
 
 
 def poem_request(source: Source, output: Path | str) -> PrepareRequest:
@@ -163,13 +167,22 @@ def make_pictograms(
     named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
 ) -> Dataset:
     """Emoji with their names in English and Chinese, glyphs held out."""
+    return _pictograms(named, path, output, pictogram_rows)
+
+
+def make_pictogram_groups(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """The same, labelled by the groups of Unicode."""
+    return _pictograms(named, path, output, grouped_rows)
+
+
+def _pictograms(named: NamedSource, path: Path, output: Path, read: ReadRows) -> Dataset:
     files = (named, *named.further)
     hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
     source = named.source(path)
-    rows = pictogram_rows(path.parent)
-    return write_rows(
-        named.name, source, hashes, PICTOGRAM_SETTINGS, rows, output, kind="pictograms"
-    )
+    rows = read(path.parent)
+    return write_rows(named.name, source, hashes, PICTOGRAM_SETTINGS, rows, output, kind=named.name)
 
 
 def make_encoder_texts(

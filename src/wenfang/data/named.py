@@ -24,6 +24,7 @@ from wenfang.data.makers import (
     make_drawings,
     make_encoder_texts,
     make_fine_drawings,
+    make_pictogram_groups,
     make_pictograms,
     make_poems,
     make_short_sentences,
@@ -310,6 +311,22 @@ DRAWINGS = NamedSource(
     make=make_drawings,
     further=(LUCIDE,),
 )
+PICTOGRAMS = NamedSource(
+    name="pictograms",
+    origin="github.com/googlefonts/noto-emoji, png/72 at "
+    "b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8, and github.com/unicode-org/cldr-json, "
+    "annotations and annotationsDerived, en and zh at "
+    "b08a82b582f1120d630d623f9e5073316741574d, as a table beside the drawings",
+    licence="Apache-2.0 AND Unicode-3.0",
+    notice="Noto Emoji (Google), Apache-2.0; names and keywords from Unicode CLDR, Copyright "
+    "2015-2024 Unicode, Inc., Unicode License V3.",
+    file=NamedFile(
+        name="noto_emoji72/noto_png72.tar.xz",
+        sha256="0f149926e23360959199f8dfb76b505260418dfec9beaa6172ae820641aa202d",
+    ),
+    make=make_pictograms,
+    further=(SIGNS,),
+)
 NAMED: dict[str, NamedSource] = {
     "chinese_poetry": NamedSource(
         name="chinese_poetry",
@@ -366,22 +383,8 @@ NAMED: dict[str, NamedSource] = {
             if name != "train.en.gz"
         ),
     ),
-    "pictograms": NamedSource(
-        name="pictograms",
-        origin="github.com/googlefonts/noto-emoji, png/72 at "
-        "b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8, and github.com/unicode-org/cldr-json, "
-        "annotations and annotationsDerived, en and zh at "
-        "b08a82b582f1120d630d623f9e5073316741574d, as a table beside the drawings",
-        licence="Apache-2.0 AND Unicode-3.0",
-        notice="Noto Emoji (Google), Apache-2.0; names and keywords from Unicode CLDR, Copyright "
-        "2015-2024 Unicode, Inc., Unicode License V3.",
-        file=NamedFile(
-            name="noto_emoji72/noto_png72.tar.xz",
-            sha256="0f149926e23360959199f8dfb76b505260418dfec9beaa6172ae820641aa202d",
-        ),
-        make=make_pictograms,
-        further=(SIGNS,),
-    ),
+    "pictogram_groups": replace(PICTOGRAMS, name="pictogram_groups", make=make_pictogram_groups),
+    "pictograms": PICTOGRAMS,
     "tatoeba_en_zh": PAIRS,
     "tinyshakespeare": NamedSource(
         name="tinyshakespeare",

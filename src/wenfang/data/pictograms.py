@@ -15,11 +15,14 @@ import base64
 import csv
 import hashlib
 import io
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from wenfang.data.drawings import archived_drawings, glyph_of, group_of
+from wenfang.data.drawings import archived_drawings, code_points, glyph_of, group_of
 from wenfang.errors import DataError
 
 ARCHIVE, TABLE = "noto_png72.tar.xz", "captions.tsv"
@@ -73,6 +76,34 @@ def pictogram_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 "png": base64.b64encode(drawings[name]).decode("ascii"),
             },
         )
+
+
+def grouped_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same with the group of Unicode that each belongs to as its label."""
+    for part, record in pictogram_rows(folder):
+        yield part, {**record, "label": unicode_group(str(record["name"]))}
+
+
+@cache
+def _groups() -> tuple[tuple[int, str], ...]:
+    """(first code point, group) of every run of code points, in their order."""
+    text = resources.files("wenfang.data").joinpath("emoji_groups.txt").read_text("utf-8")
+    found, group = [], ""
+    for line in text.splitlines():
+        if line.startswith(" "):
+            found += [(int(run.partition("-")[0], 16), group) for run in line.split()]
+        elif not line.startswith("#"):
+            group = line
+    return tuple(sorted(found))
+
+
+def unicode_group(name: str) -> str:
+    """The group of an emoji, by the name of its file: of its first code point, or of the nearest
+    one before it.
+    """
+    groups = _groups()
+    place = bisect_right(groups, (code_points(name)[0], "\uffff"))
+    return groups[max(place - 1, 0)][1]
 
 
 def paraphrase_of(glyph: str, name: str, keywords: list[str]) -> list[str]:

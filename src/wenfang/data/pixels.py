@@ -34,13 +34,21 @@ class Pixels:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, records: Iterable[Mapping[str, Any]], channels: int, side_px: int = 0) -> Pixels:
+    def read(
+        cls,
+        records: Iterable[Mapping[str, Any]],
+        channels: int,
+        side_px: int = 0,
+        known: tuple[str, ...] = (),
+    ) -> Pixels:
         """Decode records with a picture in "png" and, or not, a "label"; labels are sorted.
 
         channels  1, 3 or 4: pictures become grey or coloured upon white, or keep what is seen
                   through
         side_px   larger pictures are made so small, with antialiasing; 0: none is
-        raises    DataError where pictures differ in size, or there is none
+        known     labels of another part, whose classes these are as well
+        raises    DataError where pictures differ in size, there is none, or one has a label that
+                  is not known
         """
         values: list[NDArray[np.uint8]] = []
         labels: list[str] = []
@@ -57,7 +65,14 @@ class Pixels:
             labels.append(str(record.get("label", "")))
         if not values:
             raise DataError("the data set has no pictures in a part that is needed")
-        names = tuple(sorted({*labels} - {""}))
+        names = known or tuple(sorted({*labels} - {""}))
+        strange = {*labels} - {"", *names}
+        if strange:
+            raise DataError(
+                "the label {label} is of no picture in the training part; prepare the set anew, "
+                "or leave it out",
+                label=min(strange),
+            )
         place = {name: number for number, name in enumerate(names)}
         return cls(
             values=np.stack(values).transpose(0, 3, 1, 2),

@@ -21,8 +21,7 @@ from wenfang.data.request import Profile, Source, request_for
 from wenfang.errors import ConfigError, UsageError
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import OnStage, SuiteConfig, evaluate
-from wenfang.recipes.train import TrainRequest, find_dataset, train
-from wenfang.recipes.tune import TUNE
+from wenfang.recipes.train import OWN, TrainRequest, find_dataset, train
 from wenfang.recipes.tune_suite import GAIN, measure, measure_gain
 from wenfang.store import home
 from wenfang.trainer import OnEvent
@@ -104,12 +103,14 @@ def train_recipe(
             "--to bundle, and name that",
             name=base,
         )
-    tuning = recipe == TUNE
-    named = f"{Path(base or '').name}-{data.stem}" if tuning and data else Path(recipe).stem
+    own = recipe in OWN
+    named = Path(recipe).stem
+    if own and data:
+        named = f"{Path(base or recipe).name}-{data.resolve().stem}"
     request = TrainRequest(
         recipe=recipe,
         run=run or home() / "runs" / named,
-        data=data if tuning else data or data_root(),
+        data=data if own else data or data_root(),
         base=find_bundle(base) if base else None,
         settings=settings,
         resume=resume,

@@ -268,10 +268,9 @@ def _batches(
     recipe: Recipe, model: PixelModel, dataset: Dataset, least: float
 ) -> tuple[PixelBatches, PixelBatches]:
     """Batches to learn from, and the validation part in one fixed order."""
-    train, valid = (
-        Pixels.read(dataset.records(part), model.in_channels, recipe.data.side_px)
-        for part in ("train", "valid")
-    )
+    side, channels = recipe.data.side_px, model.in_channels
+    train = Pixels.read(dataset.records("train"), channels, side)
+    valid = Pixels.read(dataset.records("valid"), channels, side, train.names)
     found = train.values.shape[-1]
     if not isinstance(model, unet.Config | dit.Config) and model.side_px != found:
         raise ConfigError(

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wenfang.backends.painter import Painter, PaintOptions
+from wenfang.backends.painter import Asked, Painter, PaintOptions
 from wenfang.backends.shelf import find_local
+from wenfang.data.captions import Caption
 from wenfang.data.dataset import Dataset
 from wenfang.data.pixels import Pixels
 from wenfang.device import noise
@@ -32,12 +33,14 @@ from wenfang.models.picture_classifier import PictureClassifier
 from wenfang.models.vae import VAE
 from wenfang.objectives.reconstruction import bound_by_parts
 from wenfang.recipes.emblem_suite import measure_drawn
+from wenfang.recipes.nearness import nearness
 
 # By the data set that they read: of classes, and of words.
 EYES, JUDGES = {"mnist": "digit-reader"}, {"pictograms": "emblem-reader"}
 ROWS = 250
 BOUND_PICTURES, BOUND_SAMPLES = 500, 100
 NEAREST = 2000  # pictures whose nearest training one is looked for
+COPIED = 100  # the same, where what a picture shows is not read by classes
 
 
 def measure_painter(
@@ -49,24 +52,36 @@ def measure_painter(
     """
     options = options or PaintOptions()
     painter = Painter(loaded)
-    numbers: dict[str, Any] = {"split": "test"}
-    known = painter.known
-    real = Pixels.read(dataset.records("test"), known.channels, known.side_px)
+    known, name = painter.known, str(dataset.manifest.name)
+    split = "test" if dataset.count("test") else "valid"
+    numbers: dict[str, Any] = {"split": split}
+    real = Pixels.read(dataset.records(split), known.channels, known.side_px)
     if isinstance(loaded.model, VAE):
         told = told_again if loaded.model.config.likelihood == "gaussian" else told_bound
         numbers |= told(loaded.model, real)
-    name = str(dataset.manifest.name)
-    if known.words:
-        judge = find_local(JUDGES.get(name, ""))
-        own = measure_drawn(painter, load(judge), dataset, options) if judge else {}
-        return numbers | own
-    eye = find_local(EYES.get(name, ""))
-    if eye is None:
+    judge, eye = (find_local(table.get(name, "")) for table in (JUDGES, EYES))
+    if known.words and judge:
+        numbers |= measure_drawn(painter, load(judge), dataset, options)
+    if eye and not known.words:
+        classes = [
+            number % len(known.classes) if known.classes else None for number in range(count)
+        ]
+        made = painter.paint(classes, [(number, "suite") for number in range(count)], options)
+        return numbers | judged(load(eye), made, classes, real, dataset)
+    if isinstance(loaded.model, VAE):
         return numbers
-    names = painter.known.classes
-    classes = [number % len(names) if names else None for number in range(count)]
-    made = painter.paint(classes, [(number, "suite") for number in range(count)], options)
-    return numbers | judged(load(eye), made, classes, real, dataset)
+    return numbers | nearness(_some_drawn(painter, dataset, options), dataset, split)
+
+
+def _some_drawn(painter: Painter, dataset: Dataset, options: PaintOptions) -> NDArray[np.uint8]:
+    """A picture for some things that were learnt from: (N, S, S, C)."""
+    asked: list[Asked] = [None] * COPIED
+    if painter.known.words:
+        names = [Caption.of(record).names[0] for record in dataset.records("train")]
+        places = noise(0, "copies").permutation(len(names))[:COPIED]
+        asked = [names[place] for place in places]
+    streams = [(number, "copies") for number in range(len(asked))]
+    return painter.paint(asked, streams, options)
 
 
 @torch.no_grad()

@@ -49,6 +49,7 @@ from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.companions import companion_files, companion_records
 from wenfang.recipes.learn_pictures import PAINTERS, painting_of
+from wenfang.recipes.picture import PICTURE, start_picture
 from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
@@ -59,6 +60,8 @@ from wenfang.trainer import Event, OnEvent, Trainer
 
 # A gate that cries wolf is switched off: harmless texts of the validation part above the threshold.
 FALSE_ALARMS_ALLOWED = 0.05
+# Recipes that are made for the data that they are given.
+OWN = {TUNE: start, PICTURE: start_picture}
 CARRIED = ("parameters", "steps", "base", "companions")  # facts that measuring does not change
 
 
@@ -92,7 +95,7 @@ def find_recipe(name: str, settings: tuple[str, ...] = ()) -> Recipe:
         except (json.JSONDecodeError, UnicodeDecodeError):
             raise ConfigError("{path} is not a recipe in JSON", path=path) from None
         return config.override(Recipe.from_dict(content), settings)
-    names = [*RECIPES, TUNE]
+    names = [*RECIPES, *OWN]
     raise NotFoundError(
         "there is no recipe {name}; did you mean {close}? There are: {names}",
         name=name,
@@ -126,14 +129,16 @@ def train(
             "{run} holds a run already; go on with --resume or choose another folder with -o",
             run=request.run,
         )
-    recipe = None if request.recipe == TUNE else find_recipe(request.recipe, request.settings)
+    own = OWN.get(request.recipe)
+    recipe = None if own else find_recipe(request.recipe, request.settings)
     on_stage("data")
     base = read_bundle(request.base) if request.base else None
     _refuse_adapter(base)
     place = request.run / "dataset"
-    if recipe is None:
-        recipe, dataset = start(base, request.data, place, request.settings, on_stage)
+    if own:
+        recipe, dataset = own(base, request.data, place, request.settings, on_stage)
     else:
+        assert recipe is not None
         dataset = find_dataset(recipe.data.source, request.data, place)
     run = build(recipe, dataset, base)
 
