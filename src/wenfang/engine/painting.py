@@ -21,6 +21,7 @@ from wenfang.engine.asset import Asset, Maker, drawn_manifest
 from wenfang.engine.picture_options import LEAST_SIDE_PX, PictureOptions, start_of
 from wenfang.errors import ConfigError
 from wenfang.media.image import encode_png
+from wenfang.media.recolour import read_palette, recoloured
 from wenfang.media.sheet import contact_sheet
 from wenfang.models.load import Loaded, load
 from wenfang.seal import Payload
@@ -122,7 +123,9 @@ class PictureModel(Maker):
             streams = streams[:1] * len(seeds)
             toward = Toward(stream=(options.to_seed, "generate"), shares=shares)
         pixels = self._painter.paint(wanted, streams, options.paint, start=start, toward=toward)
-        return [enlarged(one, options, self._enlarger) for one in pixels], hashes
+        palette = read_palette(options.palette)
+        images = (enlarged(one, options, self._enlarger) for one in pixels)
+        return [recoloured(image, palette) for image in images], hashes
 
     def _painted(
         self,

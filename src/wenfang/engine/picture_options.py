@@ -18,6 +18,7 @@ from wenfang.data.picture_views import upon_white
 from wenfang.data.pixels import Pixels
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.image import read_image
+from wenfang.media.recolour import read_palette
 from wenfang.models.load import Painting
 from wenfang.samplers.restoring import noise_of
 
@@ -34,6 +35,7 @@ class PictureOptions:
     enlarged  how a picture is made larger than the model drew it: "drawn" by the upscaler that the
               model names, "smooth" between its pixels, or "squares", each pixel as one; "": drawn
               where there is an upscaler, else smooth
+    palette   colours of a brand, as "#1d3557, gold": the picture's light in these; "": its own
     to_seed   another seed; the pictures that are asked for lie on the way to it. -1: none
     start     a file with a picture to begin with
     task      what is done with it: "vary" makes a variation; "colourise" keeps its light and draws
@@ -50,6 +52,7 @@ class PictureOptions:
     paint: PaintOptions = PaintOptions()
     side_px: int = 0
     enlarged: Literal["", "drawn", "smooth", "squares"] = ""
+    palette: str = ""
     to_seed: int = -1
     start: str = ""
     task: Task = "vary"
@@ -67,6 +70,7 @@ class PictureOptions:
                 value=self.side_px,
                 most=MOST_SIDE_PX,
             )
+        read_palette(self.palette)
         if not 0 < self.strength <= 1:
             raise ConfigError(
                 "settings.strength is {value}; it must be above 0 and at most 1",

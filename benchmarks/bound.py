@@ -1,0 +1,82 @@
+"""The importance-weighted bound of an autoencoder of digits, over the whole test part.
+
+    WENFANG_DATA=... python benchmarks/bound.py --bundle digits-vae --out DIR [--samples 5000]
+
+Test pictures are drawn once as black or white by one seed, as is usual (Burda et al. 2016,
+arXiv:1509.00519); the mean over all of them is printed in nats, with its standard error. Parts that
+are in DIR already are not measured again, so the work can be gone on with: 10,000 pictures times
+5,000 samples are fifty million pictures to decode.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wenfang.atomic import write_json
+from wenfang.backends.shelf import find_bundle
+from wenfang.data.pixels import Pixels
+from wenfang.device import set_threads
+from wenfang.models.load import load
+from wenfang.models.products import fast_products
+from wenfang.models.vae import VAE
+from wenfang.objectives.reconstruction import bound_by_parts
+from wenfang.recipes.train import find_dataset
+
+SOURCE, PART, AT_ONCE = "mnist", 100, 25
+
+
+def main() -> None:
+    """Measure part after part, and print the mean of all."""
+    asked = arguments()
+    set_threads(asked.threads)
+    loaded = load(find_bundle(asked.bundle))
+    model = loaded.model
+    assert isinstance(model, VAE)
+    dataset = find_dataset(SOURCE, asked.data, asked.out / "dataset")
+    real = Pixels.read(dataset.records("test"), 1)
+    rng = torch.Generator().manual_seed(0)
+    pictures = torch.bernoulli(real.tensor(slice(None), least=0.0), generator=rng)[: asked.pictures]
+    name = f"{loaded.manifest['payload_sha256'][:12]}-{asked.samples}"
+    found: list[float] = []
+    for first in range(0, len(pictures), PART):
+        place = asked.out / f"{name}-{first}.json"
+        if not place.is_file():
+            began = time.monotonic()
+            part = pictures[first : first + PART]
+            own = torch.Generator().manual_seed(first + 1)
+            with fast_products(at_rest=True):
+                bound = bound_by_parts(model, part, asked.samples, own, at_once=AT_ONCE)
+            write_json(place, bound.tolist())
+            rate = asked.samples * len(part) / (time.monotonic() - began)
+            print(f"{first + len(part)} of {len(pictures)}, {rate:,.0f}/s", file=sys.stderr)
+        found += json.loads(place.read_text("utf-8"))
+    values = -np.array(found)
+    error = values.std() / np.sqrt(len(values))
+    print(
+        f"{len(values)} pictures, {asked.samples} samples: {values.mean():.2f} ± {error:.2f} nats"
+    )
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    root = os.environ.get("WENFANG_DATA")
+    parser.add_argument("--bundle", default="digits-vae")
+    parser.add_argument("--data", type=Path, default=Path(root) if root else None)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
