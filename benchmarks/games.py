@@ -1,12 +1,13 @@
 """Do games train without tuning? Three generators, two games, five seeds, one setting for all.
 
-    python benchmarks/games.py --runs DIR --eye BUNDLE [--data DATA] [--seeds 0 1 2 3 4] [--json]
+    python benchmarks/games.py --runs DIR --eye BUNDLE [--data DATA] [--known FILE] [--json]
 
 Every run is the recipe digits-gan with another generator and game, without classes, and nothing
 else changed between seeds. It is judged by the share of 10,000 test digits that have a made one
 within reach of their fifth neighbour (coverage, Naeem et al. 2020), in the features of a classifier
 that was trained on real digits alone. A run counts as good from a coverage of 0.7. Runs that are in
-DIR already are not made again, so that the work can be shared out and gone on with.
+DIR already, or that an earlier --json told (--known), are not made again, so that the work can be
+shared out and gone on with.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def played(asked: argparse.Namespace, kind: gan.Kind, game: str, seed: int) -> d
     if told.is_file():
         found: dict[str, Any] = json.loads(told.read_text("utf-8"))
         return found
+    if (already := known(asked.known).get(run.name)) is not None:
+        return already
     dataset = find_dataset(SOURCE, asked.data, asked.runs / "dataset")
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / "asked.json", recipe(kind, game, seed).to_dict())
@@ -88,6 +91,14 @@ def played(asked: argparse.Namespace, kind: gan.Kind, game: str, seed: int) -> d
     return found
 
 
+def known(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Runs of an earlier day, by their names."""
+    if path is None or not path.is_file():
+        return {}
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))["runs"]
+    return found
+
+
 def covered(maker: Loaded, eye: Loaded, dataset: Dataset) -> dict[str, float]:
     """Precision, recall, density and coverage of MADE pictures, without classes."""
     model: Any = eye.model
@@ -104,6 +115,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--eye", default="digit-reader")
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--known", type=Path, help="a --json of earlier runs, to go on from")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--kinds", nargs="+", default=list(KINDS))
     parser.add_argument("--games", nargs="+", default=list(GAMES))
@@ -111,7 +123,7 @@ def main() -> None:
     asked = parser.parse_args()
     set_threads(1)
     rows = {
-        f"{kind} {game} {seed}": played(asked, kind, game, seed)
+        f"{kind}-{game}-{seed}": played(asked, kind, game, seed)
         for kind in asked.kinds
         for game in asked.games
         for seed in asked.seeds

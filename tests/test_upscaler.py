@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 import wenfang as wf
 from conftest import Call
 from wenfang.atomic import write_json
+from wenfang.backends.draughtsman import Finish, enlarged
 from wenfang.backends.enlarger import TILE_PX, Enlarger
 from wenfang.backends.shelf import find_bundle
 from wenfang.data.batches import Share
@@ -27,8 +28,6 @@ from wenfang.data.finer import Fine, FineBatches, coloured
 from wenfang.data.request import Source
 from wenfang.data.rows import write_rows
 from wenfang.device import noise
-from wenfang.engine.painting import enlarged
-from wenfang.engine.picture_options import PictureOptions
 from wenfang.errors import BriefError, BundleError, ConfigError, DataError
 from wenfang.media.image import encode_png, read_image
 from wenfang.models import upscaler as family
@@ -155,10 +154,10 @@ def test_what_a_model_draws_is_made_as_large_as_asked(bundle: Path) -> None:
     enlarger = Enlarger(load(bundle))
     values = np.array(disc(16, "green").convert("RGBa"))
     for side in (16, 40, 64, 100, 256):
-        options = PictureOptions(enlarged="drawn", side_px=side)
+        options = Finish(enlarged="drawn", side_px=side)
         assert enlarged(values, options, enlarger).size == (side, side)
-    plain = enlarged(values, PictureOptions(enlarged="smooth", side_px=64), enlarger)
-    own = enlarged(values, PictureOptions(enlarged="drawn", side_px=64), enlarger)
+    plain = enlarged(values, Finish(enlarged="smooth", side_px=64), enlarger)
+    own = enlarged(values, Finish(enlarged="drawn", side_px=64), enlarger)
     assert plain.tobytes() != own.tobytes()
 
 

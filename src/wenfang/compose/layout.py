@@ -94,6 +94,26 @@ class Frame:
     fewest_columns: int = 0
 
 
+PICTURE_MOST, PICTURE_LEAST, PICTURE_GAP = 340.0, 170.0, 54.0
+
+
+def picture_box(placed: Layout) -> Box:
+    """A square under the columns of text, in their middle and clear of the foot and the seal.
+
+    raises MediaError where the text leaves no room
+    """
+    size = max(run.lettering.size_px for run in placed.runs)
+    text = [run for run in placed.runs if run.lettering.size_px == size]
+    top = max(run.y + column_height(run.text, run.lettering) for run in text) + PICTURE_GAP
+    middle = (min(run.x for run in text) + max(run.x for run in text)) / 2
+    side = min(PICTURE_MOST, HEIGHT - QUIET - PICTURE_GAP / 2 - top)
+    if placed.seal:
+        side = min(side, 2 * (middle - placed.seal.left - placed.seal.width - PICTURE_GAP / 2))
+    if side < PICTURE_LEAST:
+        raise MediaError("the text leaves no room for a picture; shorten it or leave that out")
+    return Box(left=middle - side / 2, top=top, width=side, height=side)
+
+
 def check_matter(matter: Matter) -> None:
     """Raise MediaError if there is nothing to set, or more than a card holds."""
     if not matter.lines:

@@ -87,9 +87,12 @@ def quiet_box(width_px: int = PRINT_WIDTH_PX) -> tuple[int, int, int, int]:
     return 0, height - int(layout.QUIET * width / layout.WIDTH), width, height
 
 
-def typeset_card(text: CardText, style: CardStyle | None = None) -> Image.Image:
+def typeset_card(
+    text: CardText, style: CardStyle | None = None, picture: Image.Image | None = None
+) -> Image.Image:
     """The card as an RGB image.
 
+    picture  stands under the columns of a vertical card, its transparent parts left free
     raises MediaError if the text does not fit or no font has one of its characters;
     DependencyError if no font is installed
     """
@@ -106,6 +109,8 @@ def typeset_card(text: CardText, style: CardStyle | None = None) -> Image.Image:
     ink = _ink_mask(sheet, placed.runs)
     _lay(ground, ink, look.ink, 0.93 + 0.035 * sheet.cloud(51, 30, 42))
     _lay(ground, _stops_mask(sheet, placed), look.red, 0.85)
+    if picture is not None:
+        _lay_picture(ground, sheet, picture, _picture_box(placed, look, vertical))
     if placed.seal is not None:
         _lay(ground, _seal_mask(sheet, placed.seal, matter.seal, style), look.red, 0.95)
     return paper.finished(ground + paper.grain(sheet)[..., None])
@@ -178,6 +183,33 @@ def _lay(ground: Plane, mask: Plane, ink: Ink, density: Plane | float) -> None:
     # A thin ink lets the tone of the paper through, so it is multiplied, not painted over.
     pigment = np.asarray(ink, np.float32) * (0.75 + 0.25 * under / 255)
     ground[window] = under + (pigment - under) * cover
+
+
+def _picture_box(placed: Layout, look: Look, vertical: bool) -> Box:
+    if not vertical or look.rule is not None:
+        raise MediaError(
+            "a picture stands on plain or dusk paper under columns; choose these, or leave it out"
+        )
+    return layout.picture_box(placed)
+
+
+def _lay_picture(ground: Plane, sheet: Sheet, picture: Image.Image, box: Box) -> None:
+    """Paint a picture as ink is laid: the tone of the paper comes through."""
+    side = round(box.width * sheet.scale)
+    top, left = round(box.top * sheet.scale), round(box.left * sheet.scale)
+    seen = picture.convert("RGBA").resize((side, side), Image.Resampling.LANCZOS)
+    values = np.asarray(seen, np.float32)
+    under = ground[top : top + side, left : left + side]
+    pigment = values[..., :3] * (0.75 + 0.25 * under / 255)
+    cover = values[..., 3:] / 255 * 0.95
+    ground[top : top + side, left : left + side] = under + (pigment - under) * cover
+
+
+def inks(paper_name: str) -> tuple[Ink, Ink]:
+    """The ink of a paper, and a tone of it that is thinned almost to the paper."""
+    ink = LOOKS[paper_name].ink
+    red, green, blue = (round(one + (236 - one) * 0.82) for one in ink)
+    return ink, (red, green, blue)
 
 
 def _as_mask(image: Image.Image) -> Plane:

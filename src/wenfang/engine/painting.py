@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from wenfang import config
-from wenfang.backends.enlarger import Enlarger
-from wenfang.backends.loading import same_bundle
-from wenfang.backends.painter import Painter, Stream, Toward
+from wenfang.backends.draughtsman import Draughtsman
+from wenfang.backends.painter import Stream, Toward
 from wenfang.backends.texts import OnText
-from wenfang.data.pixels import as_image
 from wenfang.engine.asset import Asset, Maker, drawn_manifest
-from wenfang.engine.picture_options import LEAST_SIDE_PX, PictureOptions, start_of
-from wenfang.errors import ConfigError
+from wenfang.engine.picture_options import PictureOptions, start_of
 from wenfang.media.image import encode_png
-from wenfang.media.recolour import read_palette, recoloured
 from wenfang.media.sheet import contact_sheet
-from wenfang.models.load import Loaded, load
+from wenfang.models.load import Loaded
 from wenfang.seal import Payload
 
 PICTURE_TYPES = {
@@ -67,9 +61,7 @@ class PictureModel(Maker):
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded, self.name = loaded, loaded.name
-        self._painter = Painter(loaded)
-        upscaler = self._painter.known.upscaler
-        self._enlarger = Enlarger(load(same_bundle(upscaler, loaded.name))) if upscaler else None
+        self._draughtsman = Draughtsman(loaded)
 
     def draw(
         self,
@@ -99,13 +91,7 @@ class PictureModel(Maker):
     def _options(self, settings: Mapping[str, object]) -> PictureOptions:
         """As asked for; how a picture is enlarged is decided here, so that its manifest tells."""
         options = config.from_dict(PictureOptions, settings, where="settings")
-        if options.enlarged == "drawn" and self._enlarger is None:
-            raise ConfigError(
-                "settings.enlarged is drawn, but {model} names no upscaler; use smooth or squares",
-                model=self.name,
-            )
-        own: Literal["drawn", "smooth"] = "drawn" if self._enlarger else "smooth"
-        return replace(options, enlarged=options.enlarged or own)
+        return replace(options, enlarged=self._draughtsman.settled(options.finish).enlarged)
 
     def _images(
         self, prompt: str, seeds: tuple[int, ...], options: PictureOptions
@@ -114,18 +100,19 @@ class PictureModel(Maker):
 
         With `to_seed` there is one for each step of the way from the first seed.
         """
-        wanted = [self._painter.asked(prompt)] * len(seeds)
-        start, hashes = start_of(options, self._painter.known)
+        painter = self._draughtsman.painter
+        wanted = [painter.asked(prompt)] * len(seeds)
+        start, hashes = start_of(options, painter.known)
         streams: list[Stream] = [(seed, "generate") for seed in seeds]
         toward = None
         if options.to_seed >= 0:
             shares = np.linspace(0, 1, len(seeds)).tolist() if len(seeds) > 1 else [0.5]
             streams = streams[:1] * len(seeds)
             toward = Toward(stream=(options.to_seed, "generate"), shares=shares)
-        pixels = self._painter.paint(wanted, streams, options.paint, start=start, toward=toward)
-        palette = read_palette(options.palette)
-        images = (enlarged(one, options, self._enlarger) for one in pixels)
-        return [recoloured(image, palette) for image in images], hashes
+        images = self._draughtsman.draw(
+            wanted, streams, options.finish, options.paint, start, toward
+        )
+        return images, hashes
 
     def _painted(
         self,
@@ -135,26 +122,8 @@ class PictureModel(Maker):
         facts: Mapping[str, object],
     ) -> Painted:
         told = {"settings": config.to_dict(options), **facts}
-        beside = [*self._painter.companions]
-        if self._enlarger and options.enlarged == "drawn":
-            beside.append(self._enlarger.loaded)
+        beside = self._draughtsman.beside(options.finish)
         manifest = drawn_manifest(self.loaded, prompt, "image/png", encode_png(image), told, beside)
         every = (self.loaded, *beside)
         made_from = tuple(record for one in every for record in (*one.ancestors, one.manifest))
         return Painted(image=image, manifest=manifest, made_from=made_from)
-
-
-def enlarged(
-    pixels: NDArray[np.uint8], options: PictureOptions, enlarger: Enlarger | None = None
-) -> Image.Image:
-    """(S, S, C) as a picture of the side that is asked for; grey is told in three colours."""
-    image = as_image(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels)
-    side = options.side_px or image.width * math.ceil(LEAST_SIDE_PX / image.width)
-    if enlarger and options.enlarged == "drawn":
-        while image.width < side:
-            image = enlarger.enlarge(image)
-    if side == image.width:
-        return image
-    way = Image.Resampling.NEAREST if options.enlarged == "squares" else Image.Resampling.LANCZOS
-    # Edges are mixed by what is seen of them; Pillow weighs RGBA so by itself.
-    return image.resize((side, side), way)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from wenfang.atomic import sha256_file
+from wenfang.backends.draughtsman import Finish, Way
 from wenfang.backends.painter import PaintOptions
 from wenfang.backends.starting import Start, Task
 from wenfang.data.picture_folder import squared
@@ -22,7 +22,6 @@ from wenfang.media.recolour import read_palette
 from wenfang.models.load import Painting
 from wenfang.samplers.restoring import noise_of
 
-LEAST_SIDE_PX = 256  # a label must be legible upon it
 MOST_SIDE_PX = 4096
 MOST_MARGIN = 0.4
 
@@ -51,7 +50,7 @@ class PictureOptions:
 
     paint: PaintOptions = PaintOptions()
     side_px: int = 0
-    enlarged: Literal["", "drawn", "smooth", "squares"] = ""
+    enlarged: Way = ""
     palette: str = ""
     to_seed: int = -1
     start: str = ""
@@ -61,6 +60,11 @@ class PictureOptions:
     noise: float = 0.0
     mask: str = ""
     margin: float = 0.0
+
+    @property
+    def finish(self) -> Finish:
+        """What becomes of the picture once it is drawn."""
+        return Finish(side_px=self.side_px, enlarged=self.enlarged, palette=self.palette)
 
     def __post_init__(self) -> None:
         """Refuse a side that no file should have, and what does not go together."""

@@ -45,6 +45,12 @@ def read_palette(text: str) -> tuple[Colour, ...]:
     return tuple(found)
 
 
+def in_hexadecimal(colour: Colour) -> str:
+    """As `read_palette` reads it: "#1d3557"."""
+    red, green, blue = colour
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 def recoloured(image: Image.Image, palette: tuple[Colour, ...]) -> Image.Image:
     """`image` with each pixel's light between that of two neighbours of the palette, mixed of both.
 

@@ -46,11 +46,17 @@ class VerseConstraints:
 
 @dataclass(frozen=True, kw_only=True)
 class CardLook:
-    """How the card is made: its paper, its stops, and the language of the label drawn on it."""
+    """How the card is made: its paper, its stops, and the language of the label drawn on it.
+
+    picture      a bundle that draws the subject from words, such as emblem; empty: no picture
+    picture_ink  whether the picture is drawn in the ink of the card, or in colours of its own
+    """
 
     paper: Literal["plain", "ruled", "dusk"] = "plain"
     stops: Literal["none", "small", "full"] = "none"
     label: Literal["zh", "en", "both"] = "zh"
+    picture: str = field(default="", metadata={"later": True})
+    picture_ink: Literal["ink", "own"] = field(default="ink", metadata={"later": True})
 
 
 @dataclass(frozen=True, kw_only=True)

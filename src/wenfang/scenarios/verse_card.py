@@ -8,14 +8,17 @@ from typing import Any
 
 from wenfang import config
 from wenfang.backends.choosing import open_writer
+from wenfang.backends.draughtsman import Finish
 from wenfang.backends.loading import load_named
 from wenfang.backends.poet import Poet
 from wenfang.backends.shelf import find_bundle
-from wenfang.compose.typeset import CardStyle, CardText, typeset_card
+from wenfang.compose.typeset import CardStyle, CardText, inks, typeset_card
 from wenfang.device import environment
 from wenfang.knowledge import script
 from wenfang.media.fonts import covers, installed
 from wenfang.media.image import encode_png, web_size
+from wenfang.media.recolour import in_hexadecimal
+from wenfang.scenarios.picture import Drawn, draw_for
 from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
 from wenfang.scenarios.quatrain import repeated, write
 from wenfang.scenarios.report import ReportContent, render_report
@@ -26,6 +29,7 @@ from wenfang.seal import Payload, SealedFile
 from wenfang.store import Link, Manifest
 
 PRINT_DPI = 150.0
+PICTURE_PX = 512
 
 
 def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
@@ -37,12 +41,16 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     made_from: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
     if not studio.private:
         made_from = (*made_from, Link(role="brief", id=_keep_brief(brief, studio).id))
+    # A picture needs no poem, and what is wrong with it should be told before one is written.
+    drawn = _drawn(brief, studio)
     studio.on_event(Event(step="write", done=0, of=4))
     written, poem = write(brief, studio, drafting, made_from)
     title = _in_script(brief, brief.subject)
     lines = tuple(_in_script(brief, line) for line in written.poem.lines)
     # A private poem's manifest would name the request, and its id would commit to it.
     inputs = made_from if studio.private else (*made_from, Link(role="poem", id=poem.id))
+    if drawn:
+        inputs = (*inputs, drawn.link)
     facts: dict[str, Any] = {
         "made_with": made_with,
         **request_facts(studio, brief),
@@ -50,11 +58,12 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
         "sameness": config.to_dict(repeated(poem, written.poem.lines, studio)),
         "environment": environment(),
         **drafting.facts(),
+        **({"picture": drawn.facts} if drawn else {}),
     }
     files: list[SealedFile] = []
     label = replace(studio.sealer.label, language=brief.style.label)
     lettered = replace(studio, sealer=replace(studio.sealer, label=label))
-    for name, payload in _payloads(brief, title, lines, studio):
+    for name, payload in _payloads(brief, title, lines, studio, drawn):
         files.append(publish(lettered, name, payload, inputs, facts))
     content = ReportContent(
         brief=None if studio.private else config.to_dict(brief),
@@ -90,6 +99,19 @@ def _open(named: str, brief: VerseCardBrief, studio: Studio) -> tuple[str, Draft
     adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
     poet = Poet(loaded, reference=studio.reference)
     return loaded.name, BundleDrafting(poet, brief), adopted
+
+
+def _drawn(brief: VerseCardBrief, studio: Studio) -> Drawn | None:
+    """The subject as a picture, if one is asked for."""
+    style = brief.style
+    if not style.picture:
+        return None
+    own = style.picture_ink == "own"
+    palette = "" if own else ", ".join(map(in_hexadecimal, inks(style.paper)))
+    # Encoders of words read simplified characters best.
+    words = script.to_simplified(brief.subject)
+    finish = Finish(side_px=PICTURE_PX, palette=palette)
+    return draw_for(studio, style.picture, words, brief.seed, finish)
 
 
 def _keep_brief(brief: VerseCardBrief, studio: Studio) -> Manifest:
@@ -131,7 +153,11 @@ def _set_in_kai(text: str) -> str:
 
 
 def _payloads(
-    brief: VerseCardBrief, title: str, lines: tuple[str, ...], studio: Studio
+    brief: VerseCardBrief,
+    title: str,
+    lines: tuple[str, ...],
+    studio: Studio,
+    drawn: Drawn | None,
 ) -> list[tuple[str, Payload]]:
     """Every file of the piece but the report, before its label."""
     studio.on_event(Event(step="typeset", done=1, of=4))
@@ -144,6 +170,7 @@ def _payloads(
             seal=brief.seal,
         ),
         CardStyle(paper=brief.style.paper, stops=brief.style.stops, seed=brief.seed),
+        drawn.image if drawn else None,
     )
     studio.on_event(Event(step="seal", done=2, of=4))
     verse = brief.rules.punctuated(lines)

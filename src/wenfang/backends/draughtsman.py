@@ -1,0 +1,97 @@
+"""Finished pictures of one bundle: drawn, made as large as asked, in the colours of a brand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wenfang.backends.enlarger import Enlarger
+from wenfang.backends.loading import same_bundle
+from wenfang.backends.painter import Asked, Painter, PaintOptions, Stream, Toward
+from wenfang.backends.starting import Start
+from wenfang.data.pixels import as_image
+from wenfang.errors import ConfigError
+from wenfang.media.recolour import read_palette, recoloured
+from wenfang.models.load import Loaded, load
+
+LEAST_SIDE_PX = 256  # a label must be legible upon it
+Way = Literal["", "drawn", "smooth", "squares"]
+PLAIN = PaintOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """What becomes of a picture once it is drawn.
+
+    side_px   of the image; 0: the model's own, times the least whole number that gives 256
+    enlarged  how it is made larger than the model drew it: "drawn" by the upscaler that the model
+              names, "smooth" between its pixels, or "squares", each pixel as one; "": drawn where
+              there is an upscaler, else smooth
+    palette   colours of a brand, as of `media.recolour`; "": its own
+    """
+
+    side_px: int = 0
+    enlarged: Way = ""
+    palette: str = ""
+
+
+class Draughtsman:
+    """A painter, with what its pictures are made larger by."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded, self.painter = loaded, Painter(loaded)
+        upscaler = self.painter.known.upscaler
+        self._enlarger = Enlarger(load(same_bundle(upscaler, loaded.name))) if upscaler else None
+
+    def settled(self, finish: Finish) -> Finish:
+        """With the way of enlarging decided; raises ConfigError where an upscaler is missing."""
+        if finish.enlarged == "drawn" and self._enlarger is None:
+            raise ConfigError(
+                "settings.enlarged is drawn, but {model} names no upscaler; use smooth or squares",
+                model=self.loaded.name,
+            )
+        own: Way = "drawn" if self._enlarger else "smooth"
+        return replace(finish, enlarged=finish.enlarged or own)
+
+    def draw(
+        self,
+        asked: Sequence[Asked],
+        streams: Sequence[Stream],
+        finish: Finish,
+        options: PaintOptions = PLAIN,
+        start: Start | None = None,
+        toward: Toward | None = None,
+    ) -> list[Image.Image]:
+        """An image for each thing asked for and each stream; see `Painter.paint`."""
+        finish = self.settled(finish)
+        palette = read_palette(finish.palette)
+        pixels = self.painter.paint(asked, streams, options, start=start, toward=toward)
+        return [recoloured(enlarged(one, finish, self._enlarger), palette) for one in pixels]
+
+    def beside(self, finish: Finish) -> tuple[Loaded, ...]:
+        """The other bundles that such pictures are drawn with."""
+        drawn = self.settled(finish).enlarged == "drawn"
+        own = (self._enlarger.loaded,) if self._enlarger and drawn else ()
+        return (*self.painter.companions, *own)
+
+
+def enlarged(
+    pixels: NDArray[np.uint8], finish: Finish, enlarger: Enlarger | None = None
+) -> Image.Image:
+    """(S, S, C) as an image of the side that is asked for; grey is told in three colours."""
+    image = as_image(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels)
+    side = finish.side_px or image.width * math.ceil(LEAST_SIDE_PX / image.width)
+    if enlarger and finish.enlarged == "drawn":
+        while image.width < side:
+            image = enlarger.enlarge(image)
+    if side == image.width:
+        return image
+    way = Image.Resampling.NEAREST if finish.enlarged == "squares" else Image.Resampling.LANCZOS
+    # Edges are mixed by what is seen of them; Pillow weighs RGBA so by itself.
+    return image.resize((side, side), way)
