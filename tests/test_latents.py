@@ -330,3 +330,60 @@ def test_a_bundle_that_names_no_companion_rightly_is_refused(place: Path, tmp_pa
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(BundleError):
         load(folder)
+
+
+def test_another_decoder_is_learnt_for_the_same_latents(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WENFANG_HOME", str(place / "home"))
+    wanted = tiny("pictogram-latents")
+    assert isinstance(wanted.model, vae.Config)
+    other = replace(
+        wanted,
+        model=replace(wanted.model, likelihood="laplace", decoder_patch=2, decoder_channels=(8,)),
+        objective=replace(wanted.objective, elbo=replace(wanted.objective.elbo, decoder_only=True)),
+    )
+    assert isinstance(other.model, vae.Config)
+    with pytest.raises(ConfigError, match="the decoder begins at 8"):
+        replace(other.model, decoder_patch=1)
+    with pytest.raises(ConfigError, match="are given together"):
+        replace(other.model, decoder_patch=0)
+    path = tmp_path / "other.json"
+    write_json(path, other.to_dict())
+    base = place / "vae" / "bundle"
+    folder = train(
+        TrainRequest(
+            recipe=str(path), run=tmp_path / "run", data=place / "set", base=base, measured=False
+        )
+    )
+    before, after = load(base), load(folder)
+    own, moved = (dict(one.model.named_parameters()) for one in (before, after))
+    for name, weight in moved.items():
+        if name.startswith("encoder."):
+            assert torch.equal(weight, own[name]), name
+    assert after.painting is not None
+    assert before.painting is not None
+    assert after.painting.scales is not None
+    assert before.painting.scales is not None
+    for name in ("means", "deviations"):  # but for the base's weights, which are rounded
+        known = getattr(before.painting.scales, name)
+        assert getattr(after.painting.scales, name) == pytest.approx(known, abs=1e-3)
+    assert "log_spread" in moved
+    assert not torch.equal(moved["log_spread"], own["log_spread"])
+
+
+def test_a_run_goes_on_from_a_denoiser_that_knows_classes(tmp_path: Path) -> None:
+    from tiny_pictures import dataset, recipe
+
+    data = dataset(tmp_path / "set")
+    full = recipe("digits-diffusion", steps=2)
+    base = trained(full, data, tmp_path / "base")
+    path = tmp_path / "again.json"
+    write_json(path, replace(full, optim=replace(full.optim, lr=1e-9)).to_dict())
+    again = train(
+        TrainRequest(
+            recipe=str(path), run=tmp_path / "run", data=data.folder, base=base, measured=False
+        )
+    )
+    own, gone_on = (dict(load(one).model.named_parameters()) for one in (base, again))
+    assert all(torch.allclose(own[name], gone_on[name], atol=1e-3) for name in own)

@@ -258,3 +258,15 @@ def test_what_makes_no_sense_is_refused(made: object, words: str) -> None:
     assert callable(made)
     with pytest.raises(ConfigError, match=words):
         made()
+
+
+def test_the_likelihoods_of_values_are_densities() -> None:
+    """Over all values of one pixel they sum to 1."""
+    at = torch.linspace(-20, 20, 8001)[:, None, None, None]
+    for kind in ("gaussian", "laplace"):
+        config = replace(vae.PRESETS["tiny"], likelihood=kind, latent="map")
+        model = vae.VAE(config)
+        with torch.no_grad():
+            model.log_spread.fill_(0.4)
+            told = model.log_likelihood(at, torch.full((1, 1, 1, 1), 0.3)).exp()
+        assert float(told.sum() * (at[1] - at[0])) == pytest.approx(1, abs=1e-3)

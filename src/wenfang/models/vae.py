@@ -10,7 +10,7 @@ B batch, C channels, S side in pixels, Z latent channels or dimensions, K sample
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wenfang.errors import ConfigError
 from wenfang.models.sizes import require_channels, require_counts, require_halves, require_patches
 
 EPSILON = 1e-5
@@ -36,9 +37,11 @@ class Config:
     blocks      residual blocks of a level
     groups      of channels that are normalised together; divides every one of `channels`
     latent      "map": so many channels of the smallest map; "vector": so many numbers
-    likelihood  what the decoder's outputs mean: "bernoulli", logits of each value being 1; or
+    likelihood  what the decoder's outputs mean: "bernoulli", logits of each value being 1;
                 "gaussian", means, with one learned spread for all (Rybkin et al. 2021,
-                arXiv:2006.13202)
+                arXiv:2006.13202); "laplace", medians with one, which keeps flat colours flat
+    decoder_patch, decoder_channels  of the way back, where it is not the encoder's; 0 and none: it
+                is
     """
 
     in_channels: int = 1
@@ -49,7 +52,9 @@ class Config:
     groups: int = 8
     latent: Literal["map", "vector"] = "vector"
     latent_width: int = 32
-    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    likelihood: Literal["bernoulli", "gaussian", "laplace"] = "bernoulli"
+    decoder_patch: int = field(default=0, metadata={"later": True})
+    decoder_channels: tuple[int, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -57,6 +62,28 @@ class Config:
         require_channels(self.channels, self.groups)
         require_patches(self.side_px, self.patch)
         require_halves(self.side_px // self.patch, len(self.channels), len(self.channels) - 1)
+        if bool(self.decoder_patch) != bool(self.decoder_channels):
+            raise ConfigError("model.decoder_patch and model.decoder_channels are given together")
+        if self.decoder_patch and self.back.map_side != self.map_side:
+            raise ConfigError(
+                "the encoder ends at maps of side {side}, the decoder begins at {other}; choose "
+                "model.decoder_patch and model.decoder_channels so that they meet",
+                side=self.map_side,
+                other=self.back.map_side,
+            )
+
+    @property
+    def back(self) -> Config:
+        """The decoder's shape as that of an encoder the other way about."""
+        if not self.decoder_patch:
+            return self
+        return replace(
+            self,
+            patch=self.decoder_patch,
+            channels=self.decoder_channels,
+            decoder_patch=0,
+            decoder_channels=(),
+        )
 
     @property
     def map_side(self) -> int:
@@ -198,8 +225,8 @@ class VAE(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.encoder, self.decoder = Encoder(config), Decoder(config)
-        if config.likelihood == "gaussian":
+        self.encoder, self.decoder = Encoder(config), Decoder(config.back)
+        if config.likelihood != "bernoulli":
             self.log_spread = nn.Parameter(torch.zeros(1))  # of all values of all pictures
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -219,6 +246,9 @@ class VAE(nn.Module):
         """
         if self.config.likelihood == "bernoulli":
             each = pictures * output - functional.softplus(output)
+        elif self.config.likelihood == "laplace":
+            spread = self.log_spread.clamp(*LOG_VARIANCE)
+            each = -(pictures - output).abs() * (-spread).exp() - spread - math.log(2)
         else:
             spread = self.log_spread.clamp(*LOG_VARIANCE)
             off = ((pictures - output) * (-spread).exp()).square()

@@ -24,12 +24,14 @@ class Elbo:
     samples    K above 1: the importance-weighted bound in place of the ELBO (Burda et al. 2016,
                arXiv:1509.00519), which allows neither of the former two
     binary     values are drawn anew as 0 or 1 each time that a picture is seen
+    decoder_only  the encoder stays as it is, for what draws in its latents already
     """
 
     beta: float = 1.0
     free_nats: float = 0.0
     samples: int = 1
     binary: bool = False
+    decoder_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -39,6 +41,8 @@ class Elbo:
             raise ConfigError(
                 "objective.samples is {value}; it must be at least 1", value=self.samples
             )
+        if self.samples > 1 and self.decoder_only:
+            raise ConfigError("objective.decoder_only is of the plain bound; leave samples at 1")
         if self.samples > 1 and (self.beta != 1 or self.free_nats):
             raise ConfigError(
                 "objective.samples above 1 is a bound by itself; leave objective.beta at 1 and "
@@ -55,7 +59,8 @@ class Elbo:
             shape = (self.samples, len(pictures), *model.config.latent_shape)
             bound = importance_weighted(model, pictures, torch.randn(shape, generator=rng))
             return Loss(value=-bound.mean())
-        posterior = model.encoder(pictures)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.decoder_only):
+            posterior = model.encoder(pictures)
         noise = torch.randn(posterior.mean.shape, generator=rng)
         told = model.log_likelihood(pictures, model.decoder(posterior.sample(noise))).mean()
         kl = posterior.kl().mean(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,7 @@ from wenfang.errors import ConfigError
 from wenfang.models import MODELS, CausalModel
 from wenfang.models.bert import Config as BertConfig
 from wenfang.models.load import tokenizer_of
+from wenfang.models.vae import Config as VaeConfig
 from wenfang.objectives import Objective
 from wenfang.objectives.classification import Classification
 from wenfang.objectives.next_token import NextToken, negative_log_likelihood, score
@@ -49,6 +51,8 @@ from wenfang.recipes.tune import settings_of
 from wenfang.tokenizer import PADDING, Tokenizer, train_bytes, train_characters
 from wenfang.trainer import Phase, Task
 
+# What makes an autoencoder's decoder another one.
+DECODERS = ("likelihood", "decoder_patch", "decoder_channels")
 Evaluate = Callable[[nn.Module], dict[str, float]]
 Learning = tuple[Objective, Batches, Evaluate]  # what a layout decides
 
@@ -69,13 +73,14 @@ def build(recipe: Recipe, dataset: Dataset, base: BundleFiles | None = None) -> 
     if tokenizer:
         recipe = _sized(recipe, tokenizer, base)
     model: Any = MODELS[recipe.family](recipe.model)
-    if base and not _new_head(recipe, base):
+    some = _comes_along(recipe, base) if base else ""
+    if base and not some:
         load_weights(model, base.tensors(), base.folder)
     else:
         seed = int(noise(recipe.train.seed, "weights").integers(2**62))
         model.initialise(torch.Generator().manual_seed(seed))
         if base:
-            load_weights(model, _below_the_head(model, base), base.folder)
+            load_weights(model, _partly(model, base, some), base.folder)
     tuned = _thin(recipe, model)
     phases: tuple[Phase, ...]
     if tokenizer:
@@ -118,17 +123,25 @@ def _thin(recipe: Recipe, model: nn.Module) -> str:
     return r"\.parametrizations\."
 
 
-def _new_head(recipe: Recipe, base: BundleFiles) -> bool:
-    """Whether classes are to be learnt from an encoder that has learnt other ones, or none."""
-    own = recipe.model.classes if isinstance(recipe.model, BertConfig) else 0
-    return bool(own != base.config.get("model", {}).get("classes", 0))
+def _comes_along(recipe: Recipe, base: BundleFiles) -> str:
+    """Which weights of the base go on, as a regular expression, where not all do: an encoder's
+    below classes that are new, or an autoencoder's encoder before another decoder.
+    """
+    known = base.config.get("model", {})
+    if isinstance(recipe.model, BertConfig):
+        return r"^bert\." if recipe.model.classes != known.get("classes", 0) else ""
+    if isinstance(recipe.model, VaeConfig) and base.config.get("family") == recipe.family:
+        own = config.to_dict(recipe.model)
+        if any(own.get(name) != known.get(name) for name in DECODERS):
+            return r"^encoder\."
+    return ""
 
 
-def _below_the_head(model: nn.Module, base: BundleFiles) -> dict[str, Tensor]:
-    """The encoder's weights of the base, and the head's fresh ones."""
+def _partly(model: nn.Module, base: BundleFiles, names: str) -> dict[str, Tensor]:
+    """The weights of the base that go on, and fresh ones for the others."""
     tensors = base.tensors()
     return {
-        name: tensors[name] if name.startswith("bert.") and name in tensors else fresh.detach()
+        name: tensors[name] if re.search(names, name) and name in tensors else fresh.detach()
         for name, fresh in model.named_parameters()
     }
 

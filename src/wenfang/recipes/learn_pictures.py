@@ -111,7 +111,8 @@ def _elbo(recipe: Recipe, dataset: Dataset) -> Learnt:
     objective = recipe.objective.elbo
     # What is measured is the plain bound, whatever is trained, so that runs can be compared.
     measured = replace(objective, beta=1.0, free_nats=0.0, samples=1)
-    phase = Phase(objective=objective, optim=recipe.optim)
+    moved = r"^(decoder\.|log_spread$)" if objective.decoder_only else ""
+    phase = Phase(objective=objective, optim=recipe.optim, parameters=moved)
     return (phase,), batches, _mean_loss(measured, held, _count(recipe, held))
 
 

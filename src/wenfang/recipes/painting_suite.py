@@ -57,7 +57,7 @@ def measure_painter(
     numbers: dict[str, Any] = {"split": split}
     real = Pixels.read(dataset.records(split), known.channels, known.side_px)
     if isinstance(loaded.model, VAE):
-        told = told_again if loaded.model.config.likelihood == "gaussian" else told_bound
+        told = told_again if loaded.model.config.likelihood != "bernoulli" else told_bound
         numbers |= told(loaded.model, real)
     judge, eye = (find_local(table.get(name, "")) for table in (JUDGES, EYES))
     if known.words and judge:
