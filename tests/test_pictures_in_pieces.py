@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+import wenfang as wf
 from conftest import Call
-from test_restoring import place  # noqa: F401 - a fixture
+from test_picture_folder import huge_png
+from test_restoring import SETTINGS, place  # noqa: F401 - a fixture
 from wenfang.compose import layout
 from wenfang.compose.typeset import CardStyle, CardText, inks, typeset_card
 from wenfang.errors import MediaError
@@ -109,3 +111,61 @@ def test_a_private_card_tells_nothing_of_its_picture(
     assert call("create", brief(tmp_path, picture="pixels"), "-o", out, "--private").code == 0
     told = (out / "card.png.wenfang.json").read_text("utf-8")
     assert '"prompt"' not in told
+
+
+def odd(kind: str, path: Path) -> Path:
+    """A picture that is not a plain one."""
+    image = Image.new("RGB", (40, 30), (200, 40, 40))
+    ImageDraw.Draw(image).rectangle((0, 0, 20, 30), (40, 40, 200))
+    if kind == "cmyk":
+        image.convert("CMYK").save(path.with_suffix(".jpg"))
+        return path.with_suffix(".jpg")
+    if kind == "rotated":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save(path.with_suffix(".jpg"), exif=exif)
+        return path.with_suffix(".jpg")
+    if kind == "animated":
+        image.save(path.with_suffix(".gif"), save_all=True, append_images=[image.rotate(90)])
+        return path.with_suffix(".gif")
+    if kind == "16-bit":
+        Image.fromarray(np.full((30, 40), 40_000, np.uint16)).save(path)
+    elif kind == "palette":
+        image.convert("P").save(path)
+    elif kind == "transparent":
+        Image.new("RGBA", (40, 30), (0, 0, 0, 0)).save(path)
+    elif kind == "1x1":
+        Image.new("RGB", (1, 1), "red").save(path)
+    elif kind == "huge":
+        path.write_bytes(huge_png())
+    elif kind == "truncated":
+        image.save(path)
+        path.write_bytes(path.read_bytes()[:60])
+    else:
+        path.write_bytes(b"not a picture")
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["cmyk", "rotated", "animated", "16-bit", "palette", "transparent", "1x1"]
+)
+def test_odd_pictures_are_begun_with(stocked: Path, tmp_path: Path, kind: str) -> None:
+    model = wf.load("pixels")
+    made = model.generate("ring", start=str(odd(kind, tmp_path / "odd.png")), side_px=8, **SETTINGS)
+    assert made.image.size == (8, 8)
+
+
+@pytest.mark.parametrize("kind", ["huge", "truncated", "corrupt", "missing"])
+@pytest.mark.parametrize("role", ["start", "mask"])
+def test_broken_pictures_are_refused_in_one_line(
+    stocked: Path, tmp_path: Path, call: Call, kind: str, role: str
+) -> None:
+    good = odd("palette", tmp_path / "good.png")
+    bad = tmp_path / "bad.png" if kind == "missing" else odd(kind, tmp_path / "bad.png")
+    given = {"start": str(good), role: str(bad)}
+    settings = [word for name, path in given.items() for word in ("--set", f"{name}={path}")]
+    out = call("generate", "pixels", "ring", *settings, "-o", tmp_path / "out.png")
+    assert out.code != 0
+    assert len(out.err.strip().splitlines()) == 1
+    assert "bad.png" in out.err
+    assert not (tmp_path / "out.png").exists()
