@@ -6,11 +6,13 @@ import resource
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.device import kept_memory
 from wenfang.models import products
+from wenfang.models.normed import normed_silu
+from wenfang.models.products import fast_products
 
 SIZES = [(40, 512, 64), (512, 40, 300), (64, 300, 512), (7, 4096, 64)]
 
@@ -62,3 +64,45 @@ def test_memory_goes_back_after_an_error() -> None:
         raise ZeroDivisionError
     with kept_memory():
         pass
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 64, 32, 32), (17, 64, 32, 32), (3, 32, 40, 41), (1, 8, 4, 4)]
+)
+@pytest.mark.parametrize("told", ["", "added", "scaled", "both"])
+def test_norm_and_silu_in_one_go_are_what_they_are_apart(shape: tuple[int, ...], told: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*size, generator=generator)
+
+    norm = nn.GroupNorm(8, shape[1])
+    nn.init.normal_(norm.weight, generator=generator)
+    nn.init.normal_(norm.bias, generator=generator)
+    x = (normal(*shape) * 3 + 50).contiguous(memory_format=torch.channels_last)
+    per = (shape[0], shape[1], 1, 1)
+    added = normal(*per) if told in ("added", "both") else None
+    scale, shift = (normal(*per), normal(*per)) if told in ("scaled", "both") else (None, None)
+    with torch.no_grad():
+        apart = normed_silu(x, norm, added, scale, shift)
+        with fast_products(at_rest=True):
+            found = normed_silu(x, norm, added, scale, shift)
+        with fast_products():
+            plain = normed_silu(x, norm, added, scale, shift)
+        exact = normed_silu(
+            x.double(),
+            norm.double(),
+            *(None if one is None else one.double() for one in (added, scale, shift)),
+        )
+    assert torch.equal(plain, apart)
+    # With so large a mean torch's own sums lose some digits.
+    assert float((found - exact).abs().max()) < 3e-4
+    assert found.is_contiguous(memory_format=torch.channels_last) or shape[1] < 16
+
+
+def test_norm_and_silu_keep_their_gradients() -> None:
+    norm = nn.GroupNorm(8, 64)
+    x = torch.randn(2, 64, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    with fast_products(at_rest=True):
+        normed_silu(x, norm).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None

@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from wenfang.device import wastes_vector_units
-from wenfang.models import convolve
+from wenfang.models import convolve, normed
 from wenfang.models.convolve.known import Known
 
 # Below this many multiplications the call itself costs more than is saved.
@@ -83,8 +83,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class _Products(TorchFunctionMode):
-    """Sends `functional.linear` to `linear` above, where that is faster, and convolutions to the
-    ways of `models.convolve`.
+    """Sends `functional.linear` to `linear` above, where that is faster, convolutions to the ways
+    of `models.convolve`, and at rest what comes before them to `models.normed`.
     """
 
     def __init__(self, one_dnn: bool, known: Known | None) -> None:
@@ -102,6 +102,8 @@ class _Products(TorchFunctionMode):
             return linear(*args, **(kwargs or {}))
         if func is functional.conv2d:
             return convolve.conv2d(*args, **{**(kwargs or {}), "known": self.known})
+        if func is normed.normed_silu and self.known is not None and normed.fits(*args[:2]):
+            return normed.in_one_go(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 

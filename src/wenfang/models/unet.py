@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.errors import ConfigError
+from wenfang.models.normed import normed_silu
 from wenfang.models.sizes import require_channels, require_counts
 
 LONGEST_PERIOD = 10_000.0
@@ -106,14 +107,14 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x (B, C, H, W), time (B, E) -> (B, C', H, W)."""
-        h = self.conv1(functional.silu(self.norm1(x)))
+        h = self.conv1(normed_silu(x, self.norm1))
         told = self.time_emb_proj(functional.silu(time))[:, :, None, None]
         if self.scale_shift:
             scale, shift = told.chunk(2, dim=1)
-            h = self.norm2(h) * (1 + scale) + shift
+            h = normed_silu(h, self.norm2, None, scale, shift)
         else:
-            h = self.norm2(h + told)
-        h = self.conv2(self.dropout(functional.silu(h)))
+            h = normed_silu(h, self.norm2, told)
+        h = self.conv2(self.dropout(h))
         out: Tensor = h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
         return out
 
@@ -274,7 +275,7 @@ class UNet(nn.Module):
                 x = level.block(number, torch.cat((x, kept.pop()), dim=1), time)
             for up in getattr(level, "upsamplers", ()):
                 x = up(x)
-        x = self.conv_out(functional.silu(self.conv_norm_out(x)))
+        x = self.conv_out(normed_silu(x, self.conv_norm_out))
         return functional.pixel_shuffle(x, self.config.patch) if self.config.patch > 1 else x
 
     def _require_sides(self, x: Tensor) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.errors import ConfigError
+from wenfang.models.normed import normed_silu
 from wenfang.models.sizes import require_channels, require_counts, require_halves, require_patches
 
 EPSILON = 1e-5
@@ -131,8 +132,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W)."""
-        h = self.conv1(functional.silu(self.norm1(x)))
-        out: Tensor = x + self.conv2(functional.silu(self.norm2(h)))
+        h = self.conv1(normed_silu(x, self.norm1))
+        out: Tensor = x + self.conv2(normed_silu(h, self.norm2))
         return out
 
 
@@ -170,7 +171,7 @@ class Encoder(nn.Module):
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
                 x = block(x)
-        x = functional.silu(self.norm(x))
+        x = normed_silu(x, self.norm)
         found = self.head(x.flatten(1) if self.config.latent == "vector" else x)
         mean, log_variance = found.chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE))
@@ -213,7 +214,7 @@ class Decoder(nn.Module):
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
                 x = block(x)
-        x = self.conv_out(functional.silu(self.norm(x)))
+        x = self.conv_out(normed_silu(x, self.norm))
         return functional.pixel_shuffle(x, self.config.patch) if self.config.patch > 1 else x
 
 
