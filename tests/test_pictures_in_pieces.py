@@ -19,6 +19,7 @@ from wenfang.compose.typeset import CardStyle, CardText, inks, typeset_card
 from wenfang.errors import MediaError
 from wenfang.media.draw import Lettering
 from wenfang.media.image import read_image
+from wenfang.scenarios.venue_ad import picture_words
 
 LINES = ("一輪明滅月明滅", "人在潮生水動雲", "夜半月明猶上下", "一聲孤雁有來聞")
 
@@ -169,3 +170,33 @@ def test_broken_pictures_are_refused_in_one_line(
     assert len(out.err.strip().splitlines()) == 1
     assert "bad.png" in out.err
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_picture_is_published_as_paths(stocked: Path, tmp_path: Path, call: Call) -> None:
+    out, start = tmp_path / "ring.svg", odd("palette", tmp_path / "start.png")
+    settings = ["--set", f"start={start}", "--set", "strength=0.02"]
+    made = call("generate", "pixels", "ring", *settings, "-o", out)
+    assert made.code == 0, made.err
+    assert out.read_text("utf-8").count("<path") > 1
+    assert call("verify", out).code == 0
+    assert call("replay", out, "--model", "pixels").code == 0
+
+
+def test_a_poster_carries_a_picture(stocked: Path, tmp_path: Path, call: Call) -> None:
+    path = tmp_path / "ad.json"
+    facts = {"name": "The Copper Finch", "type": "pub", "food": "Italian", "area": "riverside"}
+    brief = {"scenario": "venue_ad", "facts": facts, "picture": "pixels", "picture_ink": "own"}
+    path.write_text(json.dumps(brief), "utf-8")
+    out = tmp_path / "out"
+    made = call("create", path, "-o", out)
+    assert made.code == 0, made.err
+    told = (out / "poster.png.wenfang.json").read_text("utf-8")
+    assert "spaghetti" in told
+    assert call("replay", out / "poster.pdf").code == 0
+
+
+def test_what_stands_for_a_venue() -> None:
+    assert picture_words({"eatType": "pub", "food": "Italian"}) == "spaghetti"
+    assert picture_words({"eatType": "coffee shop"}) == "hot beverage"
+    assert picture_words({"food": "Szechuan"}) == "Szechuan"
+    assert picture_words({}) == "fork and knife with plate"

@@ -24,6 +24,7 @@ from wenfang.compose.shapes import (
 from wenfang.media.outlines import Command
 
 TILE = 310.0
+DRAWN_SHARE = 0.76  # of a square, that a drawing takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +66,11 @@ class Square:
 
 
 def draw_motif(
-    sheet: Sheet, colours: Palette, kind: str, told: Sequence[str], seed: int, rows: int
+    sheet: Sheet, colours: Palette, sign: str | Sheet, told: Sequence[str], seed: int, rows: int
 ) -> None:
-    """A field of `rows` rows of four squares; the sign of `kind` takes four of them, or one.
+    """A field of `rows` rows of four squares; the sign takes four of them, or one.
 
+    sign  the kind of venue, whose sign is drawn, or a drawing that stands for it
     told  the facts as "slot:value", some of which have a square of their own
     """
     chance = stream(seed, 61)
@@ -82,7 +84,7 @@ def draw_motif(
         for column in range(4)
         if not (row < big and hero_left <= column * TILE < hero_left + big * TILE)
     ]
-    _hero(sheet, colours, kind, hero)
+    _hero(sheet, colours, sign, hero)
     grounds = _grounds(colours, chance, len(places))
     drawers = _drawers(told, chance, len(places))
     for square, pair, drawer in zip(places, grounds, drawers, strict=True):
@@ -214,16 +216,29 @@ def _skyline(sheet: Sheet, square: Square, pair: Pair, chance: np.random.Generat
             sheet.fill(box(left + wide / 2 - 7, top + 26 + floor * 52, 14, 20), pair[0])
 
 
-def _hero(sheet: Sheet, colours: Palette, kind: str, square: Square) -> None:
-    """The sign of the kind of venue, designed on 620 units."""
+def _hero(sheet: Sheet, colours: Palette, sign: str | Sheet, square: Square) -> None:
+    """The sign of the kind of venue, designed on 620 units, or another drawing."""
     sheet.fill(box(square.left, square.top, square.side, square.side), colours.soft)
+    if isinstance(sign, Sheet):
+        _placed(sheet, sign, square)
+        return
     unit = square.side / 620
     inner = Sheet(width_px=620, height_px=620)
-    {"coffee shop": _cup, "pub": _pint, "restaurant": _plate}.get(kind, _cloche)(
+    {"coffee shop": _cup, "pub": _pint, "restaurant": _plate}.get(sign, _cloche)(
         inner, colours.by_day
     )
     for path, colour in inner.shapes:
         sheet.fill(moved(path, square.left, square.top, unit), colour)
+
+
+def _placed(sheet: Sheet, drawing: Sheet, square: Square) -> None:
+    """A drawing in the middle of a square, with room about it."""
+    scale = DRAWN_SHARE * square.side / max(drawing.width_px, drawing.height_px)
+    middle = square.middle
+    left = middle[0] - scale * drawing.width_px / 2
+    top = middle[1] - scale * drawing.height_px / 2
+    for path, colour in drawing.shapes:
+        sheet.fill(moved(path, left, top, scale), colour)
 
 
 def _cup(sheet: Sheet, colours: Palette) -> None:

@@ -17,8 +17,10 @@ from PIL import Image
 from wenfang.compose.motif import Palette, draw_motif, draw_sign
 from wenfang.compose.paper import Colour, stream
 from wenfang.compose.shapes import Sheet, Type, box, broken, disc, width_of
+from wenfang.compose.traced import traced
 from wenfang.errors import MediaError
 from wenfang.media.fonts import missing_glyphs
+from wenfang.media.recolour import recoloured
 
 WIDTH, HEIGHT, QUIET = 1240, 1754, 172
 MARGIN, TILE = 96, 310
@@ -104,10 +106,21 @@ def palette_of(seed: int, palette: str = "") -> str:
     return palette or names[int(stream(seed, 60).integers(len(names)))]
 
 
-def compose_poster(text: PosterText, seed: int, palette: str = "") -> Poster:
-    """The poster of some words; the same words, seed and palette give the same one.
+@dataclass(frozen=True, kw_only=True)
+class PosterPicture:
+    """A picture in place of the sign of the kind of venue; `own`: in colours of its own."""
 
-    raises MediaError for words without ink, too many facts, or a character that no font has
+    image: Image.Image
+    own: bool = False
+
+
+def compose_poster(
+    text: PosterText, seed: int, palette: str = "", picture: PosterPicture | None = None
+) -> Poster:
+    """The poster of some words; the same words, seed, palette and picture give the same one.
+
+    picture  is traced to paths, and brought to the palette's colours unless it keeps its own
+    raises   MediaError for words without ink, too many facts, or a character that no font has
     """
     _require(text)
     chosen = palette_of(seed, palette)
@@ -120,13 +133,19 @@ def compose_poster(text: PosterText, seed: int, palette: str = "") -> Poster:
     above = facts_top - HEAD - len(lines) * LINE_STEP
     name, tall = _name_and_field(text.name, above)
     spare = above - name.height - tall * TILE
-    draw_motif(sheet, colours, text.kind, [fact.slot + ":" + fact.value for fact in text.facts],
+    sign = _drawing(picture, colours) if picture else text.kind
+    draw_motif(sheet, colours, sign, [fact.slot + ":" + fact.value for fact in text.facts],
                seed, tall)  # fmt: skip
     y = _head(sheet, colours, text.eyebrow, tall * TILE, spare)
     y = _name(sheet, colours, name, y)
     _lines(sheet, colours, lines, y)
     _facts(sheet, colours, rows, facts_top)
     return Poster(sheet=sheet, palette=chosen)
+
+
+def _drawing(picture: PosterPicture, colours: Palette) -> Sheet:
+    palette = (colours.deep, colours.bright, colours.paper)
+    return traced(picture.image if picture.own else recoloured(picture.image, palette))
 
 
 def _name_and_field(text: str, room: float) -> tuple[_Name, int]:

@@ -13,6 +13,7 @@ from wenfang import config
 from wenfang.backends.draughtsman import Draughtsman
 from wenfang.backends.painter import Stream, Toward
 from wenfang.backends.texts import OnText
+from wenfang.compose.traced import traced
 from wenfang.engine.asset import Asset, Maker, drawn_manifest
 from wenfang.engine.picture_options import PictureOptions, start_of
 from wenfang.media.image import encode_png
@@ -20,11 +21,13 @@ from wenfang.media.sheet import contact_sheet
 from wenfang.models.load import Loaded
 from wenfang.seal import Payload
 
+SVG = "image/svg+xml"
 PICTURE_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
+    ".svg": SVG,
 }
 
 
@@ -44,8 +47,12 @@ class Painted(Asset):
         return encode_png(self.image)
 
     def payload(self, media_type: str) -> Payload:
-        """Encoded once, after its label is drawn; JPEG knows no transparency, so it gets white."""
+        """Encoded once, after its label is drawn; JPEG knows no transparency, so it gets white, and
+        SVG no pixels, so it gets the borders of its colours.
+        """
         image = self.image
+        if media_type == SVG:
+            return Payload(media_type=SVG, data=traced(image).svg().encode())
         if media_type == "image/jpeg" and image.mode == "RGBA":
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             image = image.convert("RGB")

@@ -10,13 +10,22 @@ from typing import Any
 from wenfang import config
 from wenfang.backends.choosing import open_writer, spent_by
 from wenfang.backends.copywriter import Copywriter
+from wenfang.backends.draughtsman import Finish
 from wenfang.backends.loading import load_named
 from wenfang.checks import Material
 from wenfang.checks.facts import Finding, read_facts
-from wenfang.compose.poster import Poster, PosterFact, PosterText, compose_poster, require_letters
+from wenfang.compose.poster import (
+    Poster,
+    PosterFact,
+    PosterPicture,
+    PosterText,
+    compose_poster,
+    require_letters,
+)
 from wenfang.device import environment
 from wenfang.errors import BriefError, CheckError
 from wenfang.media.image import encode_png, web_size
+from wenfang.scenarios.picture import Drawn, draw_for
 from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.venue_brief import VenueAdBrief
@@ -33,7 +42,20 @@ from wenfang.seal import Payload, SealedFile
 from wenfang.store import Link, Manifest
 
 STEPS = 4
-PRINT_DPI = 150.0
+PRINT_DPI, PICTURE_PX = 150.0, 512
+# What a kitchen or a kind of venue is shown by.
+DISHES = {
+    "chinese": "steaming bowl",
+    "english": "pie",
+    "fast food": "hamburger",
+    "french": "croissant",
+    "indian": "curry rice",
+    "italian": "spaghetti",
+    "japanese": "sushi",
+    "coffee shop": "hot beverage",
+    "pub": "beer mug",
+    "restaurant": "fork and knife with plate",
+}
 # How a fact is shown on the poster: its label, in the order of the cells.
 LABELS = {
     "food": "Food",
@@ -53,13 +75,17 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
         require_commercial(lineage, made_with)
     facts = dict(brief.slots)
     require_letters("".join(facts.values()))
+    # What is wrong with a picture should be told before anything is written.
+    drawn = _drawn(brief, facts, studio)
     studio.on_event(Event(step="write", done=0, of=STEPS))
     words = _words(facts, brief, drafting, studio)
     studio.on_event(Event(step="typeset", done=1, of=STEPS))
     shown = poster_text(facts, words.line)
     _require_poster(shown, facts, studio)
     palette = "" if brief.palette == "auto" else brief.palette
-    poster = compose_poster(shown, brief.seed, palette)
+    own = brief.picture_ink == "own"
+    picture = PosterPicture(image=drawn.image, own=own) if drawn else None
+    poster = compose_poster(shown, brief.seed, palette, picture)
     found = {name: read_facts(text, facts) for name, text in texts(words, shown).items()}
     told: dict[str, Any] = {
         "made_with": made_with,
@@ -67,9 +93,12 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
         "facts": {name: counts(one) for name, one in found.items()},
         "environment": environment(),
         **_spent(drafting),
+        **({"picture": drawn.facts} if drawn else {}),
     }
     studio.on_event(Event(step="seal", done=2, of=STEPS))
     inputs = _inputs(brief, bundle, studio)
+    if drawn:
+        inputs = (*inputs, drawn.link)
     english = _in_english(studio)
     files = [
         publish(english, name, payload, inputs, told) for name, payload in _payloads(words, poster)
@@ -93,6 +122,20 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
         manifest=_keep_piece(brief, studio, files),
         facts={"headline": words.headline, "post": words.post, "facts": told["facts"]},
     )
+
+
+def _drawn(brief: VenueAdBrief, facts: Mapping[str, str], studio: Studio) -> Drawn | None:
+    """A picture for the poster, if one is asked for."""
+    if not brief.picture:
+        return None
+    words = brief.picture_of or picture_words(facts)
+    return draw_for(studio, brief.picture, words, brief.seed, Finish(side_px=PICTURE_PX))
+
+
+def picture_words(facts: Mapping[str, str]) -> str:
+    """What stands for a venue in a picture: a dish of its kitchen, or what is drunk there."""
+    kind, food = facts.get("eatType", ""), facts.get("food", "")
+    return DISHES.get(food.lower()) or DISHES.get(kind) or food or DISHES["restaurant"]
 
 
 def _open(named: str, brief: VenueAdBrief, studio: Studio) -> tuple[str, Drafting, Manifest]:

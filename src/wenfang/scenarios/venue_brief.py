@@ -86,6 +86,22 @@ class VenueAdBrief:
         default="auto", metadata={"doc": "colours of the poster; auto: by the seed"}
     )
     seed: int = field(default=0, metadata={"doc": "the same seed gives the same piece"})
+    picture: str = field(
+        default="",
+        metadata={
+            "doc": "a bundle that draws a picture for the poster from words, such as emblem; "
+            "empty: a sign of the kind of venue",
+            "later": True,
+        },
+    )
+    picture_of: str = field(
+        default="",
+        metadata={"doc": "what the picture shows; empty: chosen by the facts", "later": True},
+    )
+    picture_ink: Literal["palette", "own"] = field(
+        default="palette",
+        metadata={"doc": "the picture in the poster's colours, or in its own", "later": True},
+    )
 
     def __post_init__(self) -> None:
         """Refuse what no ad can be made of."""
