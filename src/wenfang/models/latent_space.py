@@ -1,4 +1,4 @@
-"""Pictures as latents of an autoencoder, each channel with mean 0 and deviation 1, and back."""
+"""Pictures as latents of an autoencoder, each channel about 0 with deviation 1 at most, and back."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from torch import Tensor
 from wenfang.models.vae import VAE
 
 ROWS = 64
+LEAST_DEVIATION = 0.7  # of that of all channels together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scales:
-    """Mean and deviation of each channel of a latent map, over pictures that were learnt from."""
+    """Mean of each channel of a latent map over pictures that were learnt from, and its deviation,
+    which for channels that hardly vary is told as larger than it is.
+    """
 
     means: tuple[float, ...]
     deviations: tuple[float, ...]
@@ -58,7 +61,10 @@ def scales_of(vae: VAE, pictures: Tensor) -> Scales:
     """Of the latents of pictures (N, C, S, S) of 0..1."""
     latents = torch.cat([vae.encoder(part).mean for part in torch.split(pictures, ROWS)]).double()
     dims = (0, 2, 3)
-    deviations = latents.std(dims).clamp_min(1e-3)  # of a channel that is not used
+    deviations = latents.std(dims)
+    # Brought to 1, what hardly varies would be as much to learn as what tells a picture.
+    least = LEAST_DEVIATION * float(deviations.square().mean().sqrt())
+    deviations = deviations.clamp_min(max(least, 1e-3))
     return Scales(
         means=tuple(round(value, 5) for value in latents.mean(dims).tolist()),
         deviations=tuple(round(value, 5) for value in deviations.tolist()),
