@@ -1,4 +1,4 @@
-"""Pictures as latents of an autoencoder, each channel about 0 with deviation 1 at most, and back."""
+"""Pictures as latents of an autoencoder, each channel about 0 and of deviation 1 at most."""
 
 from __future__ import annotations
 
