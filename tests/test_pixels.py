@@ -6,6 +6,7 @@ import base64
 import gzip
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_pictures_of_two_sizes_are_refused() -> None:
         Pixels.read([], channels=3)
 
 
-def batches(tmp_path: Path, **changes: int) -> PixelBatches:
+def batches(tmp_path: Path, **changes: Any) -> PixelBatches:
     pixels = Pixels.read(dataset(tmp_path / "set").records("train"), channels=1)
     return PixelBatches(pixels=pixels, batch_size=16, seed=3, **changes)
 
