@@ -132,6 +132,18 @@ def test_photographs_are_marked_and_flat_graphics_left_alone() -> None:
     assert "small" in str(worth_marking(textured(SMALLEST_PX - 1)))
 
 
+def test_what_is_hardly_seen_is_left_alone() -> None:
+    """Its few pixels would not be read again."""
+    image = textured(256, 256).convert("RGBA")
+    assert worth_marking(image) is None
+    shape = np.zeros((256, 256), np.uint8)
+    shape[100:130, 100:130] = 255
+    hidden = np.array(image)
+    hidden[..., 3] = shape
+    hidden[shape == 0] = 0
+    assert worth_marking(Image.fromarray(hidden)) is not None
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (13, 700), (3000, 3), (9, 9)])
 def test_odd_sizes_are_marked_and_read_without_fault(size: tuple[int, int]) -> None:
     image = Image.effect_noise(size, 40).convert("RGB")

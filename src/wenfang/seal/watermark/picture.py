@@ -219,7 +219,15 @@ def worth_marking(image: Image.Image) -> str | None:
     sample = _sample(image.convert("RGB"))
     if _png_bytes(embed(sample, "0" * 12)) > GROWTH * _png_bytes(sample):
         return keyed("a watermark would make these flat graphics a much larger file")
+    if image.mode == "RGBA" and not _holds_a_mark(image):
+        return keyed("too little of the picture is seen to hold a watermark")
     return None
+
+
+def _holds_a_mark(image: Image.Image) -> bool:
+    """Whether a mark is read from what is seen of a picture, by a margin that any pointer keeps."""
+    found = detect(embed(image, "0" * 12), search=False)
+    return found.pointer is not None and found.p_value < CHANCE**2
 
 
 def _sample(image: Image.Image, patches: int = 4, patch_px: int = 64) -> Image.Image:
