@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wenfang.backends.painter import PaintOptions
 from wenfang.backends.poet import Poet
 from wenfang.checks import Material, judge
 from wenfang.data.batches import Examples
@@ -26,6 +28,7 @@ from wenfang.evaluator import (
 )
 from wenfang.knowledge.verse import FORMS, is_han
 from wenfang.metrics.classification import error_rates, roc_area
+from wenfang.metrics.foreign_eye import ForeignEye, Levels
 from wenfang.metrics.text import bits_per_byte
 from wenfang.models import CausalModel
 from wenfang.models.load import Loaded
@@ -34,6 +37,7 @@ from wenfang.recipes.build import window_loss
 from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.emblem_suite import measure_judge
 from wenfang.recipes.encoder_suite import measure_encoder
+from wenfang.recipes.foreign_suite import measure_with
 from wenfang.recipes.learn_pictures import PAINTERS
 from wenfang.recipes.painting_suite import measure_painter, seen
 from wenfang.recipes.pair_suite import measure_pairs
@@ -54,6 +58,8 @@ class SuiteConfig:
 
     beam      how completions of pairs are searched for
     pictures  so many are made
+    eye       an ONNX file in whose features makers of pictures are measured, in place of all else
+    eye_levels  what it reads black and white as: unit 0 and 1, signed -1 and 1, bytes 0 and 255
     """
 
     poems: int = 500
@@ -64,6 +70,8 @@ class SuiteConfig:
     shown: int = 12
     beam: Beam = Beam()
     pictures: int = 10_000
+    eye: str = ""
+    eye_levels: Levels = "signed"
 
 
 STANDARD = SuiteConfig()
@@ -93,6 +101,9 @@ def evaluate(
         return measure_encoder(loaded, dataset)
     if loaded.layout in PAINTERS:
         on_stage("pictures")
+        if config.eye:
+            eye = ForeignEye.open(Path(config.eye), config.eye_levels)
+            return measure_with(eye, loaded, dataset, config.pictures, PaintOptions())
         return measure_painter(loaded, dataset, config.pictures)
     if loaded.layout == "upscaling":
         return measure_upscaler(loaded, dataset)
