@@ -12,10 +12,10 @@ from wenfang.compose.poster import (
     PosterText,
     compose_poster,
 )
-from wenfang.compose.traced import COLOURS, TRACED_PX, traced
 from wenfang.errors import MediaError
 from wenfang.media.svg import read_svg
 from wenfang.media.svg_view import render, view_of
+from wenfang.media.traced import COLOURS, TRACED_PX, traced
 
 
 def flag() -> Image.Image:

@@ -156,6 +156,12 @@ def test_what_a_model_draws_is_made_as_large_as_asked(bundle: Path) -> None:
     for side in (16, 40, 64, 100, 256):
         options = Finish(enlarged="drawn", side_px=side)
         assert enlarged(values, options, enlarger).size == (side, side)
+    sharp = enlarged(values, Finish(enlarged="traced", side_px=100))
+    assert sharp.size == (100, 100)
+    half = np.asarray(sharp)[..., 3]
+    assert ((half > 20) & (half < 235)).mean() < 0.04, "borders are sharp"
+    nothing = enlarged(np.zeros_like(values), Finish(enlarged="traced", side_px=100))
+    assert nothing.size == (100, 100)
     plain = enlarged(values, Finish(enlarged="smooth", side_px=64), enlarger)
     own = enlarged(values, Finish(enlarged="drawn", side_px=64), enlarger)
     assert plain.tobytes() != own.tobytes()

@@ -16,12 +16,13 @@ from wenfang.backends.loading import same_bundle
 from wenfang.backends.painter import Asked, Painter, PaintOptions, Stream, Toward
 from wenfang.backends.starting import Start
 from wenfang.data.pixels import as_image
-from wenfang.errors import ConfigError
+from wenfang.errors import ConfigError, MediaError
 from wenfang.media.recolour import read_palette, recoloured
+from wenfang.media.traced import traced
 from wenfang.models.load import Loaded, load
 
 LEAST_SIDE_PX = 256  # a label must be legible upon it
-Way = Literal["", "drawn", "smooth", "squares"]
+Way = Literal["", "drawn", "smooth", "squares", "traced"]
 PLAIN = PaintOptions()
 
 
@@ -31,8 +32,9 @@ class Finish:
 
     side_px   of the image; 0: the model's own, times the least whole number that gives 256
     enlarged  how it is made larger than the model drew it: "drawn" by the upscaler that the model
-              names, "smooth" between its pixels, or "squares", each pixel as one; "": drawn where
-              there is an upscaler, else smooth
+              names, "smooth" between its pixels, "squares", each pixel as one, or "traced", its
+              colours few and their borders sharp; "": as the model says, else drawn where there is
+              an upscaler, else smooth
     palette   colours of a brand, as of `media.recolour`; "": its own
     """
 
@@ -57,7 +59,7 @@ class Draughtsman:
                 model=self.loaded.name,
             )
         own: Way = "drawn" if self._enlarger else "smooth"
-        return replace(finish, enlarged=finish.enlarged or own)
+        return replace(finish, enlarged=finish.enlarged or self.painter.known.enlarged or own)
 
     def draw(
         self,
@@ -87,6 +89,11 @@ def enlarged(
     """(S, S, C) as an image of the side that is asked for; grey is told in three colours."""
     image = as_image(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels)
     side = finish.side_px or image.width * math.ceil(LEAST_SIDE_PX / image.width)
+    if finish.enlarged == "traced":
+        try:
+            return traced(image).image(side)
+        except MediaError:  # nothing is seen of it, so there is nothing to sharpen
+            return image.resize((side, side))
     if enlarger and finish.enlarged == "drawn":
         while image.width < side:
             image = enlarger.enlarge(image)

@@ -22,6 +22,7 @@ from wenfang.compose.shapes import (
     width_of,
 )
 from wenfang.media.outlines import Command
+from wenfang.media.paths import Paths
 
 TILE = 310.0
 DRAWN_SHARE = 0.76  # of a square, that a drawing takes
@@ -66,7 +67,7 @@ class Square:
 
 
 def draw_motif(
-    sheet: Sheet, colours: Palette, sign: str | Sheet, told: Sequence[str], seed: int, rows: int
+    sheet: Sheet, colours: Palette, sign: str | Paths, told: Sequence[str], seed: int, rows: int
 ) -> None:
     """A field of `rows` rows of four squares; the sign takes four of them, or one.
 
@@ -216,10 +217,10 @@ def _skyline(sheet: Sheet, square: Square, pair: Pair, chance: np.random.Generat
             sheet.fill(box(left + wide / 2 - 7, top + 26 + floor * 52, 14, 20), pair[0])
 
 
-def _hero(sheet: Sheet, colours: Palette, sign: str | Sheet, square: Square) -> None:
+def _hero(sheet: Sheet, colours: Palette, sign: str | Paths, square: Square) -> None:
     """The sign of the kind of venue, designed on 620 units, or another drawing."""
     sheet.fill(box(square.left, square.top, square.side, square.side), colours.soft)
-    if isinstance(sign, Sheet):
+    if isinstance(sign, Paths):
         _placed(sheet, sign, square)
         return
     unit = square.side / 620
@@ -231,7 +232,7 @@ def _hero(sheet: Sheet, colours: Palette, sign: str | Sheet, square: Square) -> 
         sheet.fill(moved(path, square.left, square.top, unit), colour)
 
 
-def _placed(sheet: Sheet, drawing: Sheet, square: Square) -> None:
+def _placed(sheet: Sheet, drawing: Paths, square: Square) -> None:
     """A drawing in the middle of a square, with room about it."""
     scale = DRAWN_SHARE * square.side / max(drawing.width_px, drawing.height_px)
     middle = square.middle

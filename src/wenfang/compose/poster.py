@@ -17,10 +17,11 @@ from PIL import Image
 from wenfang.compose.motif import Palette, draw_motif, draw_sign
 from wenfang.compose.paper import Colour, stream
 from wenfang.compose.shapes import Sheet, Type, box, broken, disc, width_of
-from wenfang.compose.traced import traced
 from wenfang.errors import MediaError
 from wenfang.media.fonts import missing_glyphs
+from wenfang.media.paths import Paths
 from wenfang.media.recolour import recoloured
+from wenfang.media.traced import traced
 
 WIDTH, HEIGHT, QUIET = 1240, 1754, 172
 MARGIN, TILE = 96, 310
@@ -143,7 +144,7 @@ def compose_poster(
     return Poster(sheet=sheet, palette=chosen)
 
 
-def _drawing(picture: PosterPicture, colours: Palette) -> Sheet:
+def _drawing(picture: PosterPicture, colours: Palette) -> Paths:
     palette = (colours.deep, colours.bright, colours.paper)
     return traced(picture.image if picture.own else recoloured(picture.image, palette))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,10 @@ from PIL import Image
 from wenfang.errors import MediaError
 from wenfang.media.fonts import Style, Weight, covers, installed
 from wenfang.media.outlines import Command
-from wenfang.media.svg import SVG_NAMESPACE, read_svg
+from wenfang.media.paths import Colour, Path_, Paths, decimal
+from wenfang.media.svg import read_svg
 from wenfang.media.svg_view import render, view_of
 
-Colour = tuple[int, int, int]
-Path_ = tuple[Command, ...]
 # Control points of a quarter circle of radius 1 by one cubic curve (error 0.03 %).
 KAPPA = 0.5522847498
 # Kerning in em of capital pairs that stand far apart in every roman face.
@@ -37,7 +36,6 @@ KERN = {
 }  # fmt: skip
 # Loaded together: opening a large collection of faces takes half a second.
 USUAL = "".join(map(chr, (*range(32, 127), 163, 8211, 8217)))
-_LETTERS = {"moveTo": "M", "lineTo": "L", "curveTo": "C", "closePath": "Z"}
 _OPERATORS = {"moveTo": "m", "lineTo": "l", "curveTo": "c", "closePath": "h"}
 
 
@@ -52,32 +50,14 @@ class Type:
 
 
 @dataclass(kw_only=True)
-class Sheet:
-    """Paths and their colours, the first lowest."""
-
-    width_px: float
-    height_px: float
-    shapes: list[tuple[Path_, Colour]] = field(default_factory=list)
-
-    def fill(self, path: Path_, colour: Colour) -> None:
-        """Put a path on top of all others."""
-        self.shapes.append((path, colour))
+class Sheet(Paths):
+    """Paths and their colours, the first lowest; words become paths too."""
 
     def words(self, text: str, at: tuple[float, float], how: Type, colour: Colour) -> float:
         """One line from its left end on the baseline; the x at which it ends."""
         path, width = lettering(text, how)
         self.fill(moved(path, *at), colour)
         return at[0] + width
-
-    def svg(self) -> str:
-        """The drawing as SVG."""
-        size = f'width="{self.width_px:g}" height="{self.height_px:g}"'
-        box = f'viewBox="0 0 {self.width_px:g} {self.height_px:g}"'
-        paths = "\n".join(
-            f'<path fill="#{red:02x}{green:02x}{blue:02x}" d="{_svg_data(path)}"/>'
-            for path, (red, green, blue) in self.shapes
-        )
-        return f'<svg xmlns="{SVG_NAMESPACE}" {size} {box}>\n{paths}\n</svg>\n'
 
     def picture(self, scale: float = 1.0) -> Image.Image:
         """The drawing in RGB pixels."""
@@ -97,19 +77,8 @@ class Sheet:
         return _pdf_file("\n".join(lines).encode(), width_points, height)
 
 
-def _number(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def _svg_data(path: Path_) -> str:
-    return "".join(
-        _LETTERS[one.verb] + " ".join(f"{_number(x)} {_number(y)}" for x, y in one.points)
-        for one in path
-    )
-
-
 def _pdf_operator(one: Command) -> str:
-    numbers = [f"{_number(x)} {_number(y)}" for x, y in one.points]
+    numbers = [f"{decimal(x)} {decimal(y)}" for x, y in one.points]
     return " ".join([*numbers, _OPERATORS[one.verb]])
 
 

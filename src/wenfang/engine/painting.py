@@ -13,11 +13,11 @@ from wenfang import config
 from wenfang.backends.draughtsman import Draughtsman
 from wenfang.backends.painter import Stream, Toward
 from wenfang.backends.texts import OnText
-from wenfang.compose.traced import traced
 from wenfang.engine.asset import Asset, Maker, drawn_manifest
 from wenfang.engine.picture_options import PictureOptions, start_of
 from wenfang.media.image import encode_png
 from wenfang.media.sheet import contact_sheet
+from wenfang.media.traced import traced
 from wenfang.models.load import Loaded
 from wenfang.seal import Payload
 

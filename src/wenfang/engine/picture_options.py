@@ -32,8 +32,9 @@ class PictureOptions:
 
     side_px   of the file; 0: the model's own, times the least whole number that gives 256
     enlarged  how a picture is made larger than the model drew it: "drawn" by the upscaler that the
-              model names, "smooth" between its pixels, or "squares", each pixel as one; "": drawn
-              where there is an upscaler, else smooth
+              model names, "smooth" between its pixels, "squares", each pixel as one, or "traced",
+              its colours few and their borders sharp; "": as the model says, else drawn where there
+              is an upscaler, else smooth
     palette   colours of a brand, as "#1d3557, gold": the picture's light in these; "": its own
     to_seed   another seed; the pictures that are asked for lie on the way to it. -1: none
     start     a file with a picture to begin with

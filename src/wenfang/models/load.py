@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -36,6 +36,7 @@ class Painting:
     latents  the autoencoder in whose latents a denoiser draws; None: it draws pixels
     words    the encoder whose vectors of words a denoiser reads
     upscaler what makes its pictures larger
+    enlarged how, unless it is said: see wenfang.backends.draughtsman; "": not said
     path     along which a denoiser was asked; None for other families
     """
 
@@ -46,6 +47,7 @@ class Painting:
     latents: Companion | None = None
     words: Companion | None = None
     upscaler: Companion | None = None
+    enlarged: Literal["", "drawn", "smooth", "squares", "traced"] = ""
     path: Path | None = None
 
     @property

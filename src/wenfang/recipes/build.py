@@ -150,7 +150,8 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> 
     """What must be equal for a run to be resumed."""
     content: dict[str, Any] = recipe.to_dict()
     del content["summary"], content["threads"]
-    content["data"].pop("upscaler", None)
+    for name in ("upscaler", "enlarged"):
+        content["data"].pop(name, None)
     if recipe.tune.kind == "none":  # as runs were told apart before there was tuning
         del content["tune"]
     plain = config.to_dict(ObjectiveConfig())

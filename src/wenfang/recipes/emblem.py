@@ -68,6 +68,7 @@ def emblem() -> Recipe:
             latents="pictogram-latents",
             words="encoder",
             upscaler="upscaler",
+            enlarged="traced",
         ),
         family="dit",
         model=dit.Config(

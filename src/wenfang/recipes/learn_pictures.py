@@ -348,6 +348,8 @@ def painting_of(recipe: Recipe, dataset: Dataset, trained: nn.Module) -> dict[st
         found["scales"] = config.to_dict(scales_of(trained, pixels.tensor(chosen, least=0.0)))
     for role, companion in companion_records(recipe).items():
         found[role] = config.to_dict(companion)
+    if recipe.data.enlarged:
+        found["enlarged"] = recipe.data.enlarged
     if isinstance(model, unet.Config | dit.Config):
         asked = recipe.objective.denoising
         found["path"] = path_record(asked.path, asked.built_path())

@@ -234,6 +234,7 @@ def _upon(plain: Recipe, base: BundleFiles) -> Recipe:
         for role in ("latents", "words", "upscaler")
         if isinstance(painting.get(role), dict)
     }
+    beside["enlarged"] = painting.get("enlarged", "")
     model: dit.Config = config.from_dict(
         dit.Config, base.config.get("model", {}), where=str(base.folder), error=BundleError
     )

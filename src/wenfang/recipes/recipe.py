@@ -51,6 +51,7 @@ class DataConfig:
     words           of "denoising" and "matching": the bundle of an encoder whose vectors of words a
                     model reads
     upscaler        of what makes pictures: the bundle that makes them larger; "": none
+    enlarged        of what makes pictures: how these are made larger unless it is said
     learnt_parts    of "matching": parts of the data set that are learnt from
     """
 
@@ -66,6 +67,9 @@ class DataConfig:
     latents: str = field(default="", metadata={"later": True})
     words: str = field(default="", metadata={"later": True})
     upscaler: str = field(default="", metadata={"later": True})
+    enlarged: Literal["", "drawn", "smooth", "squares", "traced"] = field(
+        default="", metadata={"later": True}
+    )
     learnt_parts: tuple[str, ...] = field(default=("train",), metadata={"later": True})
 
     def __post_init__(self) -> None:

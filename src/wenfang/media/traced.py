@@ -12,9 +12,9 @@ import re
 import numpy as np
 from PIL import Image
 
-from wenfang.compose.shapes import Path_, Sheet
 from wenfang.errors import MediaError
 from wenfang.media.outlines import Command, Point, Verb
+from wenfang.media.paths import Path_, Paths
 
 TRACED_PX = 512  # longer side of what is traced; smaller pictures are made so large
 COLOURS = 16
@@ -25,7 +25,7 @@ STEP = re.compile(r"([MLCZ])([^MLCZ]*)")
 VERBS: dict[str, Verb] = {"M": "moveTo", "L": "lineTo", "C": "curveTo", "Z": "closePath"}
 
 
-def traced(image: Image.Image, colours: int = COLOURS) -> Sheet:
+def traced(image: Image.Image, colours: int = COLOURS) -> Paths:
     """`image` as paths in at most so many colours, TRACED_PX long; what is transparent stays free.
 
     raises MediaError for a picture in which nothing is seen
@@ -44,7 +44,7 @@ def traced(image: Image.Image, colours: int = COLOURS) -> Sheet:
         layer_difference=0,
         path_precision=2,
     )
-    sheet = Sheet(width_px=flat.width, height_px=flat.height)
+    sheet = Paths(width_px=flat.width, height_px=flat.height)
     for steps, colour, place in SHAPE.findall(told):
         x, y = (float(one) for one in place.split(","))
         red, green, blue = bytes.fromhex(colour)
