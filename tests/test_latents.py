@@ -78,7 +78,7 @@ def tiny(name: str) -> Recipe:
     return replace(
         full,
         model=models[name],
-        data=replace(full.data, source="shapes", side_px=0, shift_px=1, upscaler=""),
+        data=replace(full.data, source="shapes", side_px=0, shift_px=1, upscaler="", enlarged=""),
         optim=replace(full.optim, warmup_steps=1),
         train=TrainConfig(
             steps=20, batch_size=8, evaluate_every=10, checkpoint_every=10, clip_norm=1e6

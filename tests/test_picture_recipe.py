@@ -123,14 +123,28 @@ def test_blurred_latents_are_told(own: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "too blurred" in told[0]
 
 
-def test_without_words_labels_tell(home: Path, tmp_path: Path) -> None:
-    folder = draw(tmp_path / "balls", named="IMG_{number}")
-    lines = [f"IMG_{number}.png,,{COLOURS[number % len(COLOURS)]}" for number in range(30)]
+def labelled(folder: Path, labels: tuple[str, ...]) -> Path:
+    """Pictures without captions, each with a label."""
+    draw(folder, named="IMG_{number}")
+    lines = [f"IMG_{number}.png,,{labels[number % len(labels)]}" for number in range(30)]
     (folder / "captions.csv").write_text("file,caption,label\n" + "\n".join(lines))
-    recipe, told = started(folder, tmp_path / "set")
+    return folder
+
+
+def test_a_label_is_a_caption_where_there_is_no_other(home: Path, tmp_path: Path) -> None:
+    recipe, told = started(labelled(tmp_path / "balls", COLOURS), tmp_path / "set")
+    assert recipe.data.words == "encoder"
+    assert any("told in words: 100%" in line for line in told)
+
+
+def test_labels_that_are_no_words_are_classes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "_held_well", lambda records, tell: False)
+    recipe, told = started(labelled(tmp_path / "balls", ("1", "2", "3")), tmp_path / "set")
     assert isinstance(recipe.model, unet.Config)
-    assert recipe.model.classes == len(COLOURS)
-    assert any("told by class: black, blue" in line for line in told)
+    assert recipe.model.classes == 3
+    assert any("told by class: 1, 2, 3" in line for line in told)
 
 
 def test_pictures_that_nothing_is_told_of_are_learnt_as_well(home: Path, tmp_path: Path) -> None:

@@ -45,9 +45,10 @@ class Caption:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Caption:
         """Of a record with `names` and `keywords` by language, or with a `text`; where there is
-        none, the name of its file may be words.
+        none, its label says it, or the words that its file is named by.
         """
-        names = record.get("names") or {"": record["text"] or words_of_name(str(record["name"]))}
+        plain = record.get("text") or record.get("label") or words_of_name(str(record["name"]))
+        names = record.get("names") or {"": str(plain)}
         keywords = record.get("keywords") or {}
         return cls(
             names=tuple(names.values()),
