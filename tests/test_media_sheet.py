@@ -13,14 +13,14 @@ from wenfang.media.sheet import contact_sheet
 def test_pictures_stand_row_by_row_with_a_gap() -> None:
     pictures = [Image.new("RGB", (64, 32), (number, 0, 0)) for number in range(5)]
     sheet = np.asarray(contact_sheet(pictures))
-    assert sheet.shape == (2 * 32 + 3 * 2 + 25, 3 * 64 + 4 * 2, 3)
+    assert sheet.shape == (2 * 32 + 3 * 2 + 40, 3 * 64 + 4 * 2, 3)
     for number in range(5):
         row, column = divmod(number, 3)
         place = sheet[2 + row * 34 : 34 + row * 34, 2 + column * 66 : 66 + column * 66]
         assert (place == (number, 0, 0)).all()
     assert (sheet[36:, -60:] == 255).all(), "the last place is empty"
     assert (sheet[70:] == 255).all(), "a label finds room"
-    assert contact_sheet(pictures, columns=5).size == (5 * 66 + 2, 36 + 42)
+    assert contact_sheet(pictures, columns=5).size == (5 * 66 + 2, 36 + 66)
 
 
 def test_what_is_transparent_shows_the_ground() -> None:

@@ -47,8 +47,7 @@ class Caption:
         """Of a record with `names` and `keywords` by language, or with a `text`; where there is
         none, its label says it, or the words that its file is named by.
         """
-        plain = record.get("text") or record.get("label") or words_of_name(str(record["name"]))
-        names = record.get("names") or {"": str(plain)}
+        names = record.get("names") or {"": _plain(record)}
         keywords = record.get("keywords") or {}
         return cls(
             names=tuple(names.values()),
@@ -64,6 +63,11 @@ class Caption:
         count = min(int(stream.integers(1, MOST_KEYWORDS + 1)), len(words))
         chosen = [words[place] for place in stream.permutation(len(words))[:count]]
         return joined([name, *chosen] if kind < NAMED + TOLD_MORE else chosen)
+
+
+def _plain(record: Mapping[str, Any]) -> str:
+    said = record.get("text") or record.get("label")
+    return str(said) if said else words_of_name(str(record["name"]))
 
 
 def words_of_name(name: str) -> str:

@@ -10,7 +10,8 @@ from PIL import Image
 from wenfang.errors import MediaError
 
 GAP_SHARE = 1 / 32  # of a picture's side, between pictures and around them
-FOOT_SHARE = 1 / 8  # of the sheet's width, below them: a label finds room there and covers none
+# Of the sheet's width, below them: a label of two lines finds room there and covers none.
+FOOT_SHARE = 1 / 5
 
 
 def contact_sheet(
