@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tiny_pictures import COUNTS, NAMES, SIDE_PX, picture
+from tiny_latents import shapes, tiny, trained
+from tiny_pictures import COUNTS, SIDE_PX, dataset, recipe
 from wenfang.atomic import write_json
 from wenfang.backends.loading import latent_space
 from wenfang.backends.painter import Painter, PaintOptions
@@ -26,71 +27,16 @@ from wenfang.data.batches import Share
 from wenfang.data.captions import Caption, Captioned, CaptionedBatches, joined
 from wenfang.data.dataset import Dataset
 from wenfang.data.pixels import Pixels, as_image
-from wenfang.data.request import Source
-from wenfang.data.rows import write_rows
 from wenfang.device import noise
 from wenfang.errors import BriefError, BundleError, ConfigError, DataError
 from wenfang.media.image import encode_png
 from wenfang.models import dit, vae
 from wenfang.models.load import load
-from wenfang.recipes import RECIPES
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.train import TrainRequest, train
 from wenfang.samplers.denoise import Denoising
-from wenfang.trainer import TrainConfig
 
-CHINESE = dict(zip(NAMES, ("横线", "竖线", "圆环"), strict=True))
 FEW = PaintOptions(denoising=Denoising(steps=2))
-
-
-def rows() -> Iterator[tuple[str, dict[str, Any]]]:
-    draw = np.random.default_rng(0)
-    for part, count in COUNTS.items():
-        for number in range(count):
-            kind = NAMES[number % len(NAMES)]
-            grey = picture(kind, draw)
-            image = Image.merge("RGBA", (grey, grey, grey, grey))
-            yield (
-                part,
-                {
-                    "name": f"{part}-{number}",
-                    "glyph": kind,
-                    "text": kind,
-                    "names": {"en": kind, "zh": CHINESE[kind]},
-                    "keywords": {"en": ["shape", "line"], "zh": ["形状"]},
-                    "png": base64.b64encode(encode_png(image)).decode("ascii"),
-                },
-            )
-
-
-def tiny(name: str) -> Recipe:
-    full = RECIPES[name]()
-    models: dict[str, Any] = {
-        "pictogram-latents": replace(
-            vae.PRESETS["tiny"],
-            in_channels=4,
-            latent="map",
-            latent_width=3,
-            likelihood="gaussian",
-        ),
-        "emblem": replace(dit.PRESETS["tiny"], patch=1, out_channels=3, classes=0, text_width=192),
-    }
-    return replace(
-        full,
-        model=models[name],
-        data=replace(full.data, source="shapes", side_px=0, shift_px=1, upscaler="", enlarged=""),
-        optim=replace(full.optim, warmup_steps=1),
-        train=TrainConfig(
-            steps=20, batch_size=8, evaluate_every=10, checkpoint_every=10, clip_norm=1e6
-        ),
-    )
-
-
-def trained(wanted: Recipe, data: Dataset, run: Path, *, measured: bool = False) -> Path:
-    path = run.with_suffix(".json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, wanted.to_dict())
-    return train(TrainRequest(recipe=str(path), run=run, data=data.folder, measured=measured))
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("latents")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WENFANG_HOME", str(folder / "home"))
-        (folder / "origin.txt").write_text("drawn by a test")
-        source = Source(path=str(folder / "origin.txt"), name="shapes", licence="CC0-1.0")
-        data = write_rows(
-            "shapes", source, {"origin.txt": "0" * 64}, {}, rows(), folder / "set", kind="shapes"
-        )
+        data = shapes(folder)
         found = trained(tiny("pictogram-latents"), data, folder / "vae", measured=True)
         shutil.copytree(found, folder / "home" / "bundles" / "pictogram-latents")
         trained(tiny("emblem"), data, folder / "emblem")
@@ -285,8 +227,20 @@ def test_many_variants_count_as_the_root_of_their_number() -> None:
     captioned = Captioned.build(torch.zeros(17, 1, 2, 2), records)
     assert captioned.weights[16] == pytest.approx(1 / 5)
     assert captioned.weights[:16].sum() == pytest.approx(4 / 5)
-    with pytest.raises(DataError, match="1 of 1 pictures have no caption"):
-        Captioned.build(torch.zeros(1, 1, 2, 2), [{"name": "a", "text": ""}])
+
+
+def test_few_pictures_may_be_without_a_caption() -> None:
+    records = [{"name": f"pic{n}", "text": "x" if n else ""} for n in range(10)]
+    records[0]["name"] = "0"
+    few = Captioned.build(torch.zeros(10, 1, 2, 2), records)
+    few.require_captions()
+    reader = WordReader(load(find_bundle("encoder")))
+    batch = CaptionedBatches(captioned=few, read=reader, batch_size=64, seed=0).batch(0, Share())
+    silent = ~batch["mask"].any(1)
+    assert 0 < int(silent.sum()) < 20, "what has no caption is shown in silence"
+    many = Captioned.build(torch.zeros(2, 1, 2, 2), [records[0], {"name": "1", "text": ""}])
+    with pytest.raises(DataError, match="2 of 2 pictures have no caption"):
+        many.require_captions()
 
 
 def test_processes_share_a_batch() -> None:
@@ -377,8 +331,6 @@ def test_another_decoder_is_learnt_for_the_same_latents(
 
 
 def test_a_run_goes_on_from_a_denoiser_that_knows_classes(tmp_path: Path) -> None:
-    from tiny_pictures import dataset, recipe
-
     data = dataset(tmp_path / "set")
     full = recipe("digits-diffusion", steps=2)
     base = trained(full, data, tmp_path / "base")

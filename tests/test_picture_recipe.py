@@ -12,12 +12,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from conftest import Call
-from test_latents import rows, tiny, trained
+from tiny_latents import rows, shapes, tiny, trained
 from wenfang.backends.painter import Painter
 from wenfang.checkpoint import read_bundle
 from wenfang.data.captions import words_of_name
-from wenfang.data.request import Source
-from wenfang.data.rows import write_rows
 from wenfang.errors import BundleError, ConfigError, DataError
 from wenfang.models import dit, unet, vae
 from wenfang.models.load import load
@@ -52,11 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("own")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WENFANG_HOME", str(folder / "home"))
-        (folder / "origin.txt").write_text("drawn by a test")
-        source = Source(path=str(folder / "origin.txt"), name="shapes", licence="CC0-1.0")
-        data = write_rows(
-            "shapes", source, {"origin.txt": "0" * 64}, {}, rows(), folder / "set", kind="shapes"
-        )
+        data = shapes(folder)
         found = trained(tiny("pictogram-latents"), data, folder / "vae")
         shutil.copytree(found, folder / "home" / "bundles" / "pictogram-latents")
         trained(tiny("emblem"), data, folder / "emblem")
@@ -137,10 +131,22 @@ def test_a_label_is_a_caption_where_there_is_no_other(home: Path, tmp_path: Path
     assert any("told in words: 100%" in line for line in told)
 
 
+def test_some_pictures_may_be_without_a_caption(home: Path, tmp_path: Path) -> None:
+    folder = draw(tmp_path / "balls")
+    (folder / "red-ball-0.png").rename(folder / "IMG_0.png")
+    request = TrainRequest(
+        recipe="picture", run=tmp_path / "run", data=folder, settings=SHORT, measured=False
+    )
+    told: list[str] = []
+    bundle = train(request, on_stage=told.append)
+    assert any("told in words: 9" in line for line in told)
+    assert Painter(load(bundle)).asked("a red ball") == "a red ball"
+
+
 def test_labels_that_are_no_words_are_classes(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture, "_held_well", lambda records, tell: False)
+    monkeypatch.setattr(picture, "_held_well", lambda records, tell: True)
     recipe, told = started(labelled(tmp_path / "balls", ("1", "2", "3")), tmp_path / "set")
     assert isinstance(recipe.model, unet.Config)
     assert recipe.model.classes == 3

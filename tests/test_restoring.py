@@ -15,13 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 import wenfang as wf
-from test_latents import rows, tiny, trained
+from tiny_latents import shapes, tiny, trained
 from wenfang.backends.painter import Painter, PaintOptions, Toward
 from wenfang.backends.starting import Start
 from wenfang.data.dataset import Dataset
 from wenfang.data.pixels import Pixels
-from wenfang.data.request import Source
-from wenfang.data.rows import write_rows
 from wenfang.errors import BriefError, ConfigError
 from wenfang.models import dit
 from wenfang.models.load import load
@@ -49,11 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("restoring")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WENFANG_HOME", str(folder / "home"))
-        (folder / "origin.txt").write_text("drawn by a test")
-        source = Source(path=str(folder / "origin.txt"), name="shapes", licence="CC0-1.0")
-        data = write_rows(
-            "shapes", source, {"origin.txt": "0" * 64}, {}, rows(), folder / "set", kind="shapes"
-        )
+        data = shapes(folder)
         shelf = folder / "home" / "bundles"
         found = trained(tiny("pictogram-latents"), data, folder / "vae")
         shutil.copytree(found, shelf / "pictogram-latents")
@@ -173,6 +167,11 @@ def test_the_way_to_another_seed_begins_and_ends_with_pictures_of_their_own(shel
         off = np.abs(np.asarray(one.image, int) - np.asarray(end.image, int))
         assert off.max() <= 2
     assert not np.array_equal(np.asarray(way[1].image), np.asarray(way[0].image))
+    for one in way:  # each can be made again alone, by what its manifest tells
+        facts = one.manifest.facts
+        again = model.generate("ring", seed=int(facts["seed"]), **facts["settings"])
+        off = np.abs(np.asarray(again.image, int) - np.asarray(one.image, int))
+        assert off.max() <= 2
     painter = Painter(load(shelf / "pixels"))
     middle = painter.paint(["ring"], [(3, "x")], FEW, toward=Toward(stream=(9, "x"), shares=[0.5]))
     assert middle.shape == (1, 8, 8, 4)

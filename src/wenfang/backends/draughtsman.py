@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,9 @@ from wenfang.data.pixels import as_image
 from wenfang.errors import ConfigError, MediaError
 from wenfang.media.recolour import read_palette, recoloured
 from wenfang.media.traced import traced
-from wenfang.models.load import Loaded, load
+from wenfang.models.load import Enlarging, Loaded, load
 
 LEAST_SIDE_PX = 256  # a label must be legible upon it
-Way = Literal["", "drawn", "smooth", "squares", "traced"]
 PLAIN = PaintOptions()
 
 
@@ -39,7 +37,7 @@ class Finish:
     """
 
     side_px: int = 0
-    enlarged: Way = ""
+    enlarged: Enlarging = ""
     palette: str = ""
 
 
@@ -58,7 +56,7 @@ class Draughtsman:
                 "settings.enlarged is drawn, but {model} names no upscaler; use smooth or squares",
                 model=self.loaded.name,
             )
-        own: Way = "drawn" if self._enlarger else "smooth"
+        own: Enlarging = "drawn" if self._enlarger else "smooth"
         return replace(finish, enlarged=finish.enlarged or self.painter.known.enlarged or own)
 
     def draw(

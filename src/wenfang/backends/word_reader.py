@@ -39,14 +39,13 @@ class WordReader:
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Vectors (B, L, E) float32, and which are said (B, L) bool; an empty text says nothing."""
-        fresh = [text for text in dict.fromkeys(texts) if text.strip() and text not in self._known]
         if len(self._known) > KEPT:
             self._known.clear()
-            fresh = [text for text in dict.fromkeys(texts) if text.strip()]
+        fresh = [text for text in dict.fromkeys(texts) if text.strip() and text not in self._known]
         if fresh:
             self._learn(fresh)
         rows = [self._known.get(text, torch.zeros(0, self.width)) for text in texts]
-        words = torch.zeros(len(rows), max(1, *map(len, rows), 1), self.width)
+        words = torch.zeros(len(rows), max([1, *map(len, rows)]), self.width)
         mask = torch.zeros(words.shape[:2], dtype=torch.bool)
         for place, row in enumerate(rows):
             words[place, : len(row)] = row

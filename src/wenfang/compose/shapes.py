@@ -20,8 +20,8 @@ from PIL import Image
 
 from wenfang.errors import MediaError
 from wenfang.media.fonts import Style, Weight, covers, installed
-from wenfang.media.outlines import Command
-from wenfang.media.paths import Colour, Path_, Paths, decimal
+from wenfang.media.outlines import Command, decimal
+from wenfang.media.paths import Colour, Path_, Paths
 from wenfang.media.svg import read_svg
 from wenfang.media.svg_view import render, view_of
 

@@ -23,6 +23,7 @@ from wenfang.errors import DataError
 # like.
 NAMED, TOLD_MORE = 0.5, 0.25
 MOST_KEYWORDS = 3
+LEAST_CAPTIONED = 0.9  # share of the pictures that must have words
 # Of a file's name: runs of two letters or more (capitals begin a new one), or of Chinese.
 WORDS = re.compile(r"[\u4e00-\u9fff]+|[A-Z]?[a-z]{2,}|[A-Z]{2,}")
 OF_CAMERAS = {
@@ -101,8 +102,7 @@ class Captioned:
     def build(cls, pictures: Tensor, records: Iterable[Mapping[str, Any]] | None) -> Captioned:
         """Variants of one glyph (skin tones, say) together count as the root of their number.
 
-        records  None: nothing is told of the pictures
-        raises   DataError where a picture has no caption
+        records  None: nothing is told of the pictures; one without a caption is shown in silence
         """
         if records is None:
             even = np.full(len(pictures), 1 / len(pictures))
@@ -110,14 +110,6 @@ class Captioned:
         kept = [
             (Caption.of(record), str(record.get("glyph", record["name"]))) for record in records
         ]
-        bare = sum(not all(caption.names) for caption, _ in kept)
-        if bare:
-            raise DataError(
-                "{count} of {total} pictures have no caption; write each beside its picture "
-                "(cat.png, cat.txt) or all into captions.csv",
-                count=bare,
-                total=len(kept),
-            )
         places: dict[str, int] = {}
         owners = np.array([places.setdefault(glyph, len(places)) for _, glyph in kept])
         weights = 1 / np.sqrt(np.bincount(owners))[owners]
@@ -126,6 +118,17 @@ class Captioned:
             captions=tuple(caption for caption, _ in kept),
             weights=weights / weights.sum(),
         )
+
+    def require_captions(self) -> None:
+        """DataError where more than a few pictures have none."""
+        bare = sum(not all(caption.names) for caption in self.captions)
+        if len(self) - bare < LEAST_CAPTIONED * len(self):
+            raise DataError(
+                "{count} of {total} pictures have no caption; write each beside its picture "
+                "(cat.png, cat.txt) or all into captions.csv",
+                count=bare,
+                total=len(self),
+            )
 
     def __len__(self) -> int:
         return len(self.pictures)

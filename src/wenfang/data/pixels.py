@@ -118,6 +118,11 @@ def as_image(values: NDArray[np.uint8]) -> Image.Image:
     return Image.frombytes("RGBa", (side_x, side_y), seen.tobytes()).convert("RGBA")
 
 
+def as_seen(values: NDArray[np.uint8]) -> Image.Image:
+    """The same as RGB, upon white."""
+    return upon_white(as_image(np.ascontiguousarray(values)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PixelBatches:
     """Batches of pictures; an epoch shows each once.

@@ -14,8 +14,8 @@ from wenfang.backends.enlarger import Enlarger
 from wenfang.backends.texts import OnText
 from wenfang.engine.asset import Maker, drawn_manifest
 from wenfang.engine.painting import Painted
-from wenfang.engine.picture_options import MOST_SIDE_PX
-from wenfang.errors import BriefError, ConfigError
+from wenfang.engine.picture_options import MOST_SIDE_PX, require_side
+from wenfang.errors import BriefError
 from wenfang.media.image import encode_png, read_image
 from wenfang.models.load import Loaded
 
@@ -33,12 +33,7 @@ class EnlargeOptions:
 
     def __post_init__(self) -> None:
         """Refuse a side that no file should have."""
-        if not 0 <= self.side_px <= MOST_SIDE_PX:
-            raise ConfigError(
-                "settings.side_px is {value}; it must be at most {most}, or 0",
-                value=self.side_px,
-                most=MOST_SIDE_PX,
-            )
+        require_side(self.side_px)
 
 
 class EnlargingModel(Maker):

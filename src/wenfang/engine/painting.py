@@ -83,9 +83,14 @@ class PictureModel(Maker):
         """
         options = self._options(settings)
         images, hashes = self._images(prompt, seeds, options)
+        # On the way to another seed each tells its share, so that it can be made again alone.
+        asked = [(seed, options) for seed in seeds]
+        if options.to_seed >= 0:
+            shares = _shares(len(seeds), options)
+            asked = [(seeds[0], replace(options, share=share)) for share in shares]
         return [
-            self._painted(prompt, image, options, {"seed": seed, **hashes})
-            for seed, image in zip(seeds, images, strict=True)
+            self._painted(prompt, image, own, {"seed": seed, **hashes})
+            for (seed, own), image in zip(asked, images, strict=True)
         ]
 
     def sheet(self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]) -> Painted:
@@ -113,8 +118,8 @@ class PictureModel(Maker):
         streams: list[Stream] = [(seed, "generate") for seed in seeds]
         toward = None
         if options.to_seed >= 0:
-            shares = np.linspace(0, 1, len(seeds)).tolist() if len(seeds) > 1 else [0.5]
             streams = streams[:1] * len(seeds)
+            shares = _shares(len(seeds), options)
             toward = Toward(stream=(options.to_seed, "generate"), shares=shares)
         images = self._draughtsman.draw(
             wanted, streams, options.finish, options.paint, start, toward
@@ -134,3 +139,11 @@ class PictureModel(Maker):
         every = (self.loaded, *beside)
         made_from = tuple(record for one in every for record in (*one.ancestors, one.manifest))
         return Painted(image=image, manifest=manifest, made_from=made_from)
+
+
+def _shares(count: int, options: PictureOptions) -> list[float]:
+    """How far each of `count` pictures is on the way to another seed."""
+    if count == 1:
+        return [options.share]
+    found: list[float] = np.linspace(0, 1, count).tolist()
+    return found

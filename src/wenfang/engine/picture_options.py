@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from wenfang.atomic import sha256_file
-from wenfang.backends.draughtsman import Finish, Way
+from wenfang.backends.draughtsman import Finish
 from wenfang.backends.painter import PaintOptions
 from wenfang.backends.starting import Start, Task
 from wenfang.data.picture_folder import squared
@@ -19,7 +19,7 @@ from wenfang.data.pixels import Pixels
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.image import read_image
 from wenfang.media.recolour import read_palette
-from wenfang.models.load import Painting
+from wenfang.models.load import Enlarging, Painting
 from wenfang.samplers.restoring import noise_of
 
 MOST_SIDE_PX = 4096
@@ -37,6 +37,7 @@ class PictureOptions:
               is an upscaler, else smooth
     palette   colours of a brand, as "#1d3557, gold": the picture's light in these; "": its own
     to_seed   another seed; the pictures that are asked for lie on the way to it. -1: none
+    share     of that way, where one picture is asked for
     start     a file with a picture to begin with
     task      what is done with it: "vary" makes a variation; "colourise" keeps its light and draws
               colours; "superresolve" takes it for a picture `times` as small as the model's and
@@ -51,9 +52,10 @@ class PictureOptions:
 
     paint: PaintOptions = PaintOptions()
     side_px: int = 0
-    enlarged: Way = ""
+    enlarged: Enlarging = ""
     palette: str = ""
     to_seed: int = -1
+    share: float = 0.5
     start: str = ""
     task: Task = "vary"
     strength: float = 0.6
@@ -69,11 +71,10 @@ class PictureOptions:
 
     def __post_init__(self) -> None:
         """Refuse a side that no file should have, and what does not go together."""
-        if not 0 <= self.side_px <= MOST_SIDE_PX:
+        require_side(self.side_px)
+        if not 0 <= self.share <= 1:
             raise ConfigError(
-                "settings.side_px is {value}; it must be at most {most}, or 0",
-                value=self.side_px,
-                most=MOST_SIDE_PX,
+                "settings.share is {value}; it must be 0 to {most}", value=self.share, most=1
             )
         read_palette(self.palette)
         if not 0 < self.strength <= 1:
@@ -100,6 +101,16 @@ class PictureOptions:
                 "neither mask nor margin",
                 task=self.task,
             )
+
+
+def require_side(side_px: int) -> None:
+    """ConfigError for a side that no file should have; 0 is a side that is not asked for."""
+    if not 0 <= side_px <= MOST_SIDE_PX:
+        raise ConfigError(
+            "settings.side_px is {value}; it must be at most {most}, or 0",
+            value=side_px,
+            most=MOST_SIDE_PX,
+        )
 
 
 def start_of(options: PictureOptions, known: Painting) -> tuple[Start | None, dict[str, object]]:

@@ -26,7 +26,7 @@ Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 SPACING_EM = 0.06  # between characters, as the label on pixels has it
-_LETTERS: dict[Verb, str] = {"moveTo": "M", "lineTo": "L", "curveTo": "C", "closePath": "Z"}
+LETTERS: dict[Verb, str] = {"moveTo": "M", "lineTo": "L", "curveTo": "C", "closePath": "Z"}
 _RUN = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]+")
 
 
@@ -81,11 +81,12 @@ class _Glyph:
 
 
 def _svg(command: Command, digits: int) -> str:
-    numbers = (_decimal(one, digits) for one in chain.from_iterable(command.points))
-    return _LETTERS[command.verb] + " ".join(numbers)
+    numbers = (decimal(one, digits) for one in chain.from_iterable(command.points))
+    return LETTERS[command.verb] + " ".join(numbers)
 
 
-def _decimal(number: float, digits: int) -> str:
+def decimal(number: float, digits: int = 2) -> str:
+    """Without needless digits."""
     return f"{round(number, digits):.{digits}f}".rstrip("0").rstrip(".")
 
 

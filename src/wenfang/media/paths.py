@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from wenfang.media.outlines import Command
+from wenfang.media.outlines import LETTERS, Command, decimal
 from wenfang.media.svg import SVG_NAMESPACE
 
 Colour = tuple[int, int, int]
 Path_ = tuple[Command, ...]
-_LETTERS = {"moveTo": "M", "lineTo": "L", "curveTo": "C", "closePath": "Z"}
 
 
 @dataclass(kw_only=True)
@@ -55,13 +54,8 @@ class Paths:
         return Image.open(io.BytesIO(bytes(drawn))).convert("RGBA")
 
 
-def decimal(value: float) -> str:
-    """To a hundredth, without needless digits."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
 def _svg_data(path: Path_) -> str:
     return "".join(
-        _LETTERS[one.verb] + " ".join(f"{decimal(x)} {decimal(y)}" for x, y in one.points)
+        LETTERS[one.verb] + " ".join(f"{decimal(x)} {decimal(y)}" for x, y in one.points)
         for one in path
     )

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from wenfang.errors import MediaError
-from wenfang.media.outlines import Command, Point, Verb
+from wenfang.media.outlines import LETTERS, Command, Point, Verb
 from wenfang.media.paths import Path_, Paths
 
 TRACED_PX = 512  # longer side of what is traced; smaller pictures are made so large
@@ -22,7 +22,7 @@ SPECKLE_PX = 12  # what is smaller is left out
 HALF = 128
 SHAPE = re.compile(r'<path d="([^"]*)" fill="#([0-9A-Fa-f]{6})" transform="translate\(([^)]*)\)"')
 STEP = re.compile(r"([MLCZ])([^MLCZ]*)")
-VERBS: dict[str, Verb] = {"M": "moveTo", "L": "lineTo", "C": "curveTo", "Z": "closePath"}
+VERBS: dict[str, Verb] = {letter: verb for verb, letter in LETTERS.items()}
 
 
 def traced(image: Image.Image, colours: int = COLOURS) -> Paths:

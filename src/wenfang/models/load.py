@@ -18,6 +18,8 @@ from wenfang.noise import Path, path_of
 from wenfang.store import from_record
 from wenfang.tokenizer import Tokenizer
 
+Enlarging = Literal["", "drawn", "smooth", "squares", "traced"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Companion:
@@ -47,7 +49,7 @@ class Painting:
     latents: Companion | None = None
     words: Companion | None = None
     upscaler: Companion | None = None
-    enlarged: Literal["", "drawn", "smooth", "squares", "traced"] = ""
+    enlarged: Enlarging = ""
     path: Path | None = None
 
     @property

@@ -23,8 +23,7 @@ from wenfang.backends.painter import Painter, PaintOptions
 from wenfang.backends.word_reader import WordReader
 from wenfang.data.captions import joined
 from wenfang.data.dataset import Dataset
-from wenfang.data.picture_views import upon_white
-from wenfang.data.pixels import Pixels, as_image
+from wenfang.data.pixels import Pixels, as_seen
 from wenfang.device import noise
 from wenfang.errors import BundleError
 from wenfang.models.load import Loaded, load
@@ -66,9 +65,10 @@ def measure_drawn(
     painter: Painter, judge: Loaded, dataset: Dataset, options: PaintOptions
 ) -> dict[str, Any]:
     """`top10_share` of pictures that were drawn, beside that of real ones, by kind of concept."""
-    reader, names = reader_of(judge), every_name(dataset)
-    learnt, held_out = _some(concepts(dataset, "train")), _some(concepts(dataset, "test"))
-    told = _some([one for one in concepts(dataset, "train") if one.paraphrase])
+    reader, every = reader_of(judge), every_concept(dataset)
+    names = names_of(every)
+    learnt, held_out = _some(every["train"]), _some(every["test"])
+    told = _some([one for one in every["train"] if one.paraphrase])
     kinds = {
         "learnt": (learnt, [one.name for one in learnt]),
         "paraphrased": (told, [one.paraphrase for one in told]),
@@ -86,9 +86,14 @@ def measure_drawn(
     return numbers
 
 
-def every_name(dataset: Dataset) -> list[str]:
+def every_concept(dataset: Dataset) -> dict[str, list[Concept]]:
+    """All concepts by their parts."""
+    return {part: concepts(dataset, part) for part in PARTS}
+
+
+def names_of(every: dict[str, list[Concept]]) -> list[str]:
     """Names of all concepts, among which the right one is to be found."""
-    return [one.name for part in PARTS for one in concepts(dataset, part)]
+    return [one.name for part in PARTS for one in every[part]]
 
 
 def top_share(
@@ -121,12 +126,7 @@ def judged(judge: Loaded, values: NDArray[np.uint8]) -> Tensor:
     model = judge.model
     assert isinstance(model, TextImage)
     size = (model.config.side_px, model.config.side_px)
-    white = [
-        np.asarray(upon_white(as_image(one)).resize(size, Resampling.LANCZOS)) for one in values
-    ]
-    pixels = Pixels(
-        values=np.stack(white).transpose(0, 3, 1, 2), classes=np.zeros(len(values), np.int64)
-    )
+    pixels = Pixels.of([as_seen(one).resize(size, Resampling.LANCZOS) for one in values], 3)
     parts = [
         model.pictures(pixels.tensor(slice(start, start + CHOICES)))
         for start in range(0, len(values), CHOICES)
@@ -153,9 +153,10 @@ def measure_judge(judge: Loaded, dataset: Dataset) -> dict[str, Any]:
     reader = reader_of(judge)
     assert isinstance(judge.model, TextImage)
     numbers: dict[str, Any] = {"choices": CHOICES}
-    side_px, names = judge.model.config.side_px, every_name(dataset)
+    side_px, every = judge.model.config.side_px, every_concept(dataset)
+    names = names_of(every)
     for part in PARTS:
-        chosen = _some(concepts(dataset, part))
+        chosen = _some(every[part])
         values = Pixels.read([one.record for one in chosen], 4, side_px).values
         share = top_share(judge, reader, values.transpose(0, 2, 3, 1), chosen, names)
         numbers[f"{part}_top{NEAREST}_share"] = share

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from wenfang.backends.painter import Asked, Painter, PaintOptions
 from wenfang.data.captions import Caption
 from wenfang.data.dataset import Dataset
-from wenfang.data.picture_views import upon_white
-from wenfang.data.pixels import Pixels, as_image
+from wenfang.data.pixels import Pixels, as_seen
 from wenfang.device import noise
 from wenfang.metrics.fidelity import frechet_distance, kernel_distance
 from wenfang.metrics.foreign_eye import ForeignEye
@@ -64,5 +63,4 @@ def _seen(values: Values) -> Values:
     """(N, S, S, C) as stored -> (N, 1 or 3, S, S), transparency upon white."""
     if values.shape[3] != 4:
         return values.transpose(0, 3, 1, 2)
-    white = [np.asarray(upon_white(as_image(np.ascontiguousarray(one)))) for one in values]
-    return np.stack(white).transpose(0, 3, 1, 2)
+    return np.stack([np.asarray(as_seen(one)) for one in values]).transpose(0, 3, 1, 2)

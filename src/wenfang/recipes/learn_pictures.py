@@ -188,6 +188,8 @@ def _captioned(
         pictures = _drawn_in(space, recipe, model, dataset, part)
         records = dataset.records(part)
         read[part] = Captioned.build(pictures, records if reader else None)
+    if reader:
+        read["train"].require_captions()
     size = min(recipe.train.batch_size, len(read["valid"]))
     batches, held = (
         CaptionedBatches(captioned=one, read=reader, batch_size=rows, seed=seed)

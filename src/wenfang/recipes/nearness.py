@@ -12,8 +12,7 @@ from PIL import Image
 from wenfang.data.dataset import Dataset
 from wenfang.data.picture_index import VectorIndex
 from wenfang.data.picture_sight import PictureSight, shipped
-from wenfang.data.picture_views import upon_white
-from wenfang.data.pixels import Pixels, as_image
+from wenfang.data.pixels import Pixels, as_seen
 
 Drawn = NDArray[np.uint8]
 
@@ -34,7 +33,7 @@ def nearness(drawn: Drawn, dataset: Dataset, held_out: str) -> dict[str, Any]:
     index = VectorIndex.of(
         ((str(number), image) for number, image in enumerate(train)), sight, sight.held_out
     )
-    own = _distances(index, sight, [_seen(one) for one in drawn])
+    own = _distances(index, sight, [as_seen(one) for one in drawn])
     real = Pixels.read(dataset.records(held_out), channels, side).values[: len(drawn)]
     apart = _distances(index, sight, _images(real))
     return {
@@ -55,8 +54,4 @@ def _distances(
 
 def _images(values: Drawn) -> list[Image.Image]:
     """Of (N, C, S, S)."""
-    return [_seen(one) for one in values.transpose(0, 2, 3, 1)]
-
-
-def _seen(values: Drawn) -> Image.Image:
-    return upon_white(as_image(np.ascontiguousarray(values)))
+    return [as_seen(one) for one in values.transpose(0, 2, 3, 1)]

@@ -1,14 +1,14 @@
 """The recipe `picture`: a folder of a team's own pictures makes a generator of such pictures.
 
-What is not asked for follows from the folder: where pictures have captions (or names that are
-words) the model is told in words, where they have labels by class, else not at all. It draws in
-the latents of `pictogram-latents` if those hold its pictures well, else in pixels.
+What is not asked for follows from the folder: where pictures have captions (or labels or names that
+are words) the model is told in words, where their labels are none by class, else not at all. It
+draws in the latents of `pictogram-latents` if those hold its pictures well, else in pixels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from wenfang import config
 from wenfang.backends.shelf import find_local
 from wenfang.backends.word_reader import is_readable
 from wenfang.checkpoint import BundleFiles
-from wenfang.data.captions import Caption
+from wenfang.data.captions import LEAST_CAPTIONED, Caption
 from wenfang.data.dataset import MANIFEST, Dataset
 from wenfang.data.picture_folder import PictureRequest, prepare_pictures
 from wenfang.data.pixels import Pixels
-from wenfang.data.request import UNKNOWN_LICENCE, Source
+from wenfang.data.request import Source
 from wenfang.data.split import Split
 from wenfang.errors import BundleError, ConfigError, DataError
 from wenfang.interop.licences import given_licence
@@ -33,7 +33,9 @@ from wenfang.models import dit, unet
 from wenfang.models.load import load
 from wenfang.models.vae import VAE
 from wenfang.optim import OptimConfig
+from wenfang.recipes.companions import ROLES
 from wenfang.recipes.recipe import DataConfig, DenoisingConfig, ObjectiveConfig, Recipe
+from wenfang.recipes.tune import Tell, tell_licence
 from wenfang.trainer import TrainConfig
 
 PICTURE = "picture"
@@ -42,11 +44,8 @@ LATENTS, WORDS, UPSCALER = "pictogram-latents", "encoder", "upscaler"
 SIDE_PX, PIXELS_PX = 64, 32  # of what is drawn in latents, and in pixels
 LEAST_PSNR_DB, LOOKED_AT = 22.0, 64  # below it latents would blur what is to be learnt
 LEAST_PICTURES, FEW_PICTURES = 16, 1000
-CAPTIONED = 0.9  # share of the pictures that must have words
 BATCH, EPOCHS, STEPS = 32, 200, (1200, 12_000)
 TUNED_EPOCHS, TUNED_STEPS = 60, (300, 4000)
-
-Tell = Callable[[str], None]
 
 
 def start_picture(
@@ -114,14 +113,7 @@ def _tell_counts(dataset: Dataset, data: Path, tell: Tell) -> None:
                 "new things; some thousands make it freer"
             )
         )
-    if any(source.licence in (None, "", UNKNOWN_LICENCE) for source in dataset.source_manifests):
-        tell(
-            t(
-                "nobody said which licence {data} has, so that create --commercial refuses the "
-                "bundle; say it with --set tune.licence=SPDX",
-                data=data,
-            )
-        )
+    tell_licence(dataset, data, tell)
 
 
 def _fitting(plain: Recipe, dataset: Dataset, tell: Tell) -> Recipe:
@@ -129,11 +121,12 @@ def _fitting(plain: Recipe, dataset: Dataset, tell: Tell) -> Recipe:
     records = list(dataset.records("train"))
     said = sum(all(map(is_readable, Caption.of(one).names)) for one in records) / len(records)
     labels = sorted({str(record.get("label", "")) for record in records} - {""})
-    words = WORDS if said >= CAPTIONED and find_local(WORDS) else ""
-    latents = LATENTS if _held_well(records, tell) else ""
+    words = WORDS if said >= LEAST_CAPTIONED and find_local(WORDS) else ""
+    by_class = not words and len(labels) > 1
+    latents = LATENTS if not by_class and _held_well(records, tell) else ""
     if words:
         tell(t("it will be told in words: {share} of the pictures have them", share=f"{said:.0%}"))
-    elif len(labels) > 1 and not latents:
+    elif by_class:
         tell(t("it will be told by class: {names}", names=", ".join(labels)))
     else:
         tell(
@@ -159,7 +152,7 @@ def _fitting(plain: Recipe, dataset: Dataset, tell: Tell) -> Recipe:
             blocks=1,
             groups=8,
             patch=2,
-            classes=len(labels) if len(labels) > 1 else 0,
+            classes=len(labels) if by_class else 0,
         ),
         objective=ObjectiveConfig(
             denoising=DenoisingConfig(path="flow", data_std=0.6, times="logit-normal")
@@ -230,9 +223,7 @@ def _upon(plain: Recipe, base: BundleFiles) -> Recipe:
     if base.config.get("family") != "dit" or not isinstance(painting, dict):
         raise BundleError("{name} draws no pictures from words; choose another base", name=name)
     beside: dict[str, Any] = {
-        role: str(painting[role]["name"])
-        for role in ("latents", "words", "upscaler")
-        if isinstance(painting.get(role), dict)
+        role: str(painting[role]["name"]) for role in ROLES if isinstance(painting.get(role), dict)
     }
     beside["enlarged"] = painting.get("enlarged", "")
     model: dit.Config = config.from_dict(

@@ -24,6 +24,7 @@ from wenfang.models import (
     upscaler,
     vae,
 )
+from wenfang.models.load import Enlarging
 from wenfang.noise import PATHS, Path, PathKind
 from wenfang.objectives.adversarial import Game
 from wenfang.objectives.denoising import Times, Weighting
@@ -67,9 +68,7 @@ class DataConfig:
     latents: str = field(default="", metadata={"later": True})
     words: str = field(default="", metadata={"later": True})
     upscaler: str = field(default="", metadata={"later": True})
-    enlarged: Literal["", "drawn", "smooth", "squares", "traced"] = field(
-        default="", metadata={"later": True}
-    )
+    enlarged: Enlarging = field(default="", metadata={"later": True})
     learnt_parts: tuple[str, ...] = field(default=("train",), metadata={"later": True})
 
     def __post_init__(self) -> None:

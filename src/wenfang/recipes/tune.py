@@ -216,7 +216,12 @@ def _tell_counts(dataset: Dataset, data: Path, tell: Tell) -> None:
     tell(t("{train} examples to learn from, {valid} to measure by", train=train, valid=valid))
     for rule, count in dataset.counts.get("rejected", {}).items():
         tell(t("{count} examples were left out: {rule}", count=count, rule=t(rule)))
-    if any(source.licence in (None, UNKNOWN_LICENCE) for source in dataset.source_manifests):
+    tell_licence(dataset, data, tell)
+
+
+def tell_licence(dataset: Dataset, data: Path, tell: Tell) -> None:
+    """Tell whose licence is unknown."""
+    if any(source.licence in (None, "", UNKNOWN_LICENCE) for source in dataset.source_manifests):
         tell(
             t(
                 "nobody said which licence {data} has, so that create --commercial refuses the "
