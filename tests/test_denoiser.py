@@ -62,6 +62,20 @@ def test_words_that_are_masked_are_not_read() -> None:
     assert torch.allclose(one, ask(model, x, clue, Told(words=words[:, :2])), atol=1e-5)
 
 
+@torch.no_grad()
+def test_the_first_word_tells_the_whole_text_beside_the_time() -> None:
+    model, x, clue = awake("dit"), normal(1, 3, 8, 8), torch.zeros(1)
+    assert isinstance(model, dit.DiT)
+    model.read_words.weight.zero_()  # nothing is left to read by attention
+    words = normal(1, 5, 6)
+    whole, rest = words.clone(), words.clone()
+    whole[:, 0] += 3
+    rest[:, 1:] += 3
+    said, moved, still = (ask(model, x, clue, Told(words=one)) for one in (words, whole, rest))
+    assert (said - moved).abs().max() > 1e-3
+    assert torch.equal(said, still)
+
+
 @pytest.mark.parametrize("kind", ["unet", "dit"])
 @torch.no_grad()
 def test_guidance_goes_from_silence_through_what_is_said(kind: str) -> None:

@@ -23,7 +23,8 @@ from wenfang.errors import ConfigError
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 # Names of parameters that look like matrices while each row is a vector of its own.
-TABLES = ("embed", "shared", "lm_head", "relative_attention_bias")
+# Or that take a whole picture's condition, of which a batch has too few to fill their directions.
+TABLES = ("embed", "shared", "lm_head", "relative_attention_bias", "told", "time_")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 Peebles & Xie (2023, arXiv:2212.09748): layer norms whose scale, shift and gate follow the time and
 the class (adaLN-Zero), gates that begin at nothing. Words are read by cross-attention in each
 block, as Chen et al. (2024, arXiv:2310.00426) do; their vectors come from a frozen encoder of text.
+The first of them, which tells the whole text, moves scale, shift and gate beside the time (Esser et
+al. 2024, arXiv:2403.03206): most of a small model's weights lie there, and know what is drawn.
 Places are told by fixed waves of their row and column, so other sizes can be asked for.
 
 B batch, C channels, H height and W width, P squares, D width, L words, E width of a word's vector
@@ -131,6 +133,7 @@ class DiT(nn.Module):
             self.class_embedding = nn.Embedding(config.classes + 1, width)
         if config.text_width:
             self.read_words = nn.Linear(config.text_width, width)
+            self.read_whole = nn.Linear(config.text_width, width)
             self.no_words = nn.Parameter(torch.zeros(width))  # read where nothing is said
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm_out = nn.LayerNorm(width, eps=EPSILON, elementwise_affine=False)
@@ -148,8 +151,8 @@ class DiT(nn.Module):
         """What the path asks of x (B, C, H, W): clue (B,) as of Path.clue -> (B, C', H, W).
 
         classes  (B,) int64, `config.classes` for none
-        words    (B, L, E) vectors of words, mask (B, L) bool, true for those that are said; a row
-                 without any is drawn as if nothing was said
+        words    (B, L, E) vectors of words, the first of the whole text; mask (B, L) bool, true
+                 for those that are said; a row without any is drawn as if nothing was said
         raises   ConfigError where a side is no multiple of the squares'
         """
         self._require_sides(x)
@@ -157,6 +160,8 @@ class DiT(nn.Module):
         squares = functional.pixel_unshuffle(x, self.config.patch).flatten(2).transpose(1, 2)
         h = self.embed(squares) + waves_of_places(height, width, self.config.width, x.device)
         time = self._time(clue, classes)
+        if words is not None and self.config.text_width:
+            time = time + self._whole(words, mask)
         said, seen = self._words(len(x), words, mask)
         for block in self.blocks:
             h = block(h, time, said, seen)
@@ -173,6 +178,11 @@ class DiT(nn.Module):
                 classes = torch.full((len(clue),), self.config.classes, device=clue.device)
             time = time + self.class_embedding(classes)
         return time
+
+    def _whole(self, words: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, D): what the whole text says, nothing where it says nothing."""
+        whole: Tensor = self.read_whole(words[:, 0])
+        return whole if mask is None else whole * mask[:, :1]
 
     def _words(
         self, count: int, words: Tensor | None, mask: Tensor | None

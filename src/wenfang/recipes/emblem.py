@@ -82,7 +82,7 @@ def emblem() -> Recipe:
         ),
         objective=ObjectiveConfig(denoising=DenoisingConfig(path="flow", times="logit-normal")),
         optim=OptimConfig(
-            kind="adamw", lr=1e-3, betas=(0.9, 0.99), schedule="cosine", warmup_steps=200
+            kind="muon", lr=1e-3, betas=(0.9, 0.99), schedule="stable-decay", warmup_steps=100
         ),
         train=TrainConfig(
             steps=20_000,
