@@ -7,6 +7,7 @@ PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
 READY="$VENV/wenfang-ready"
 FONTS="$VENV/wenfang-fonts"
+INSTRUMENTS="$VENV/wenfang-instruments"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -110,6 +111,21 @@ need_fonts() {
   fi
 }
 
+# Instruments for music; pieces without it need none.
+need_instruments() {
+  local find='from wenfang.media.soundfont import find_soundfont; find_soundfont()'
+  if ! "$VENV/bin/python" -c "$find" 2>/dev/null && can_install; then
+    say "installing the soundfont fluid-soundfont-gm (120 MB to download)"
+    install_system fluid-soundfont-gm || true
+  fi
+  if "$VENV/bin/python" -c "$find" 2>/dev/null; then
+    touch "$INSTRUMENTS"
+  else
+    say "no soundfont is installed; music needs one. Run: apt-get install fluid-soundfont-gm"
+    say "or name a .sf2 file in WENFANG_SOUNDFONT"
+  fi
+}
+
 [ -x "$VENV/bin/python" ] || need_python
 if [ "$(cat "$READY" 2>/dev/null)" != "$(key)" ]; then
   need_python
@@ -123,3 +139,4 @@ if [ "$(cat "$READY" 2>/dev/null)" != "$(key)" ]; then
 fi
 compile_all src
 [ -e "$FONTS" ] || need_fonts
+[ -e "$INSTRUMENTS" ] || need_instruments

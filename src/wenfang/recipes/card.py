@@ -225,7 +225,8 @@ def _what(content: CardContent) -> str:
     recipe, count = content.recipe, f"{content.parameters:,} parameters"
     if recipe.tune.thin:
         return f"An adapter of {count} for the {recipe.family} `{content.base}`"
-    return f"A {recipe.family} of {count}"
+    article = "An" if recipe.family[0] in "aeiou" and recipe.family != "unet" else "A"
+    return f"{article} {recipe.family} of {count}"
 
 
 def _source(source: Manifest) -> str:
