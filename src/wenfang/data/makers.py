@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wenfang.atomic import exclusive, new_folder, sha256_bytes
+from wenfang.data.chorales import SETTINGS as CHORALE_SETTINGS
+from wenfang.data.chorales import chorale_rows
 from wenfang.data.dataset import MANIFEST, Dataset
 from wenfang.data.digits import SETTINGS as DIGIT_SETTINGS
 from wenfang.data.digits import digit_rows
@@ -152,6 +154,16 @@ def make_venues(named: NamedSource, path: Path, output: Path, on_event: OnEvent 
     hashes = {Path(one.file.name).name: one.file.sha256 for one in files}
     rows = e2e_rows(path.parent)
     return write_rows(named.name, named.source(path), hashes, SETTINGS, rows, output)
+
+
+def make_chorales(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """Chorales in four voices, in the official parts."""
+    hashes = {named.file.name: named.file.sha256}
+    rows = chorale_rows(path.parent)
+    source = named.source(path)
+    return write_rows(named.name, source, hashes, CHORALE_SETTINGS, rows, output, kind="chorales")
 
 
 def make_digits(named: NamedSource, path: Path, output: Path, on_event: OnEvent | None) -> Dataset:

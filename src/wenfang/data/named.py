@@ -19,6 +19,7 @@ from wenfang.data.lineage import (
 )
 from wenfang.data.makers import (
     make_captions,
+    make_chorales,
     make_comments,
     make_digits,
     make_drawings,
@@ -369,6 +370,19 @@ NAMED: dict[str, NamedSource] = {
         DIGITS,
         file=replace(DIGITS.file, name=f"mnist/{DIGITS.file.name}"),
         further=tuple(replace(DIGITS, file=file) for file in DIGIT_FILES),
+    ),
+    "jsb_chorales": NamedSource(
+        name="jsb_chorales",
+        origin="github.com/czhuang/JSB-Chorales-dataset, Jsb16thSeparated.json at "
+        "9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d",
+        licence="LicenseRef-public-domain",
+        notice="Chorales by Johann Sebastian Bach (public domain), in the parts of "
+        "Boulanger-Lewandowski et al. 2012, as collected by Cheng-Zhi Anna Huang and others.",
+        file=NamedFile(
+            name="Jsb16thSeparated.json",
+            sha256="79294cc374f9252e95ef4b703161524c1c53dc1f712c236f00f1c1f5d54af5a7",
+        ),
+        make=make_chorales,
     ),
     "multi30k_en_de": replace(
         CAPTIONS,

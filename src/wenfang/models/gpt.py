@@ -12,13 +12,14 @@ B batch, T time, D width, H heads, G key/value heads, K width of a head, V vocab
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.errors import ConfigError
+from wenfang.models.dropout import Dropout
 from wenfang.models.sizes import require_counts
 
 
@@ -29,6 +30,7 @@ class Config:
     head_width      of queries, keys and values; 0 for width / heads
     attention_bias  of queries, keys and values
     query_key_norm  RMSNorm of every head's queries and keys before they are rotated
+    dropout         share of each branch's values left out in training, where data is little
     """
 
     vocabulary_size: int = 0
@@ -45,6 +47,7 @@ class Config:
     head_width: int = 0
     attention_bias: bool = False
     query_key_norm: bool = False
+    dropout: float = field(default=0.0, metadata={"later": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -59,6 +62,10 @@ class Config:
             raise ConfigError(
                 "model.head_width is {value}; it must be even, or 0 for model.width / model.heads",
                 value=self.head_width,
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(
+                "model.dropout is {value}; it must be from 0 to below 1", value=self.dropout
             )
         if self.heads % self.kv_heads:
             raise ConfigError(
@@ -191,11 +198,12 @@ class Block(nn.Module):
         self.self_attn = Attention(config)
         self.post_attention_layernorm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
         self.mlp = FeedForward(config)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, rotary: Rotary, cache: Cache | None) -> Tensor:
         """x (B, T, D) -> (B, T, D)."""
-        x = x + self.self_attn(self.input_layernorm(x), rotary, cache, self.layer)
-        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        x = x + self.dropout(self.self_attn(self.input_layernorm(x), rotary, cache, self.layer))
+        out: Tensor = x + self.dropout(self.mlp(self.post_attention_layernorm(x)))
         return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wenfang.recipes.bert import comment_classes, comments
+from wenfang.recipes.chorale import chorale
 from wenfang.recipes.copywriter import copywriter
 from wenfang.recipes.digits import digit_reader, digits_diffusion, digits_gan, digits_vae
 from wenfang.recipes.emblem import emblem, emblem_reader, pictogram_latents
@@ -34,6 +35,7 @@ RECIPES = {
     "emblem": emblem,
     "upscaler": upscaler,
     "emblem-reader": emblem_reader,
+    "chorale": chorale,
     "tiny": tiny,
 }
 

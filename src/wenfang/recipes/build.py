@@ -29,6 +29,7 @@ from wenfang.data.dataset import Dataset
 from wenfang.data.layouts import LAYOUTS, VERSE
 from wenfang.data.masked import MASKED
 from wenfang.data.pair_layouts import PAIR_LAYOUTS
+from wenfang.data.part_batches import part_tokenizer
 from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
 from wenfang.models import MODELS, CausalModel
@@ -44,6 +45,7 @@ from wenfang.recipes.companions import companion_records
 from wenfang.recipes.learn_encoder import learn_bilingual
 from wenfang.recipes.learn_masked import learn_classes, learn_masked
 from wenfang.recipes.learn_pairs import learn_pairs, learn_spans
+from wenfang.recipes.learn_parts import learn_parts
 from wenfang.recipes.learn_pictures import PICTURE_LEARNING, watch_game
 from wenfang.recipes.recipe import ObjectiveConfig, Recipe
 from wenfang.recipes.streams import stream_tokens
@@ -195,6 +197,8 @@ def _sized(recipe: Recipe, tokenizer: Tokenizer, base: BundleFiles | None) -> Re
 def _train_tokenizer(recipe: Recipe, dataset: Dataset) -> Tokenizer:
     """Learn the vocabulary from the training part."""
     config = recipe.tokenizer
+    if recipe.data.layout == "parts":
+        return part_tokenizer()
     if recipe.data.layout in STREAMS:
         texts = (record["text"] for record in dataset.records("train"))
         specials = STREAMS[recipe.data.layout]
@@ -337,5 +341,6 @@ LEARNING: dict[str, Callable[[Recipe, Dataset, Tokenizer], Learning]] = {
     "classes": learn_classes,
     "bilingual": learn_bilingual,
     "spans": learn_spans,
+    "parts": learn_parts,
     **dict.fromkeys(PAIR_LAYOUTS, learn_pairs),
 }

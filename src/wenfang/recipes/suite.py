@@ -41,6 +41,7 @@ from wenfang.recipes.foreign_suite import measure_with
 from wenfang.recipes.learn_pictures import PAINTERS
 from wenfang.recipes.painting_suite import measure_painter, seen
 from wenfang.recipes.pair_suite import measure_pairs
+from wenfang.recipes.part_suite import measure_parts
 from wenfang.recipes.picture_suite import measure_pictures
 from wenfang.recipes.streams import stream_tokens
 from wenfang.recipes.translator_suite import measure_translator
@@ -111,6 +112,9 @@ def evaluate(
         return measure_judge(loaded, dataset)
     if loaded.layout == "picture-classes":
         return _picture_classes(loaded, dataset)
+    if loaded.layout == "parts":
+        on_stage("music")
+        return measure_parts(loaded, dataset)
     if loaded.layout == "stream":
         return _stream(loaded, dataset)
     return {}

@@ -36,6 +36,7 @@ from wenfang.checkpoint import (
 )
 from wenfang.data.dataset import Dataset
 from wenfang.data.lineage import joined_licences
+from wenfang.data.melody_index import MELODY_INDEX
 from wenfang.data.named import NAMED, prepare_named
 from wenfang.data.request import UNKNOWN_LICENCE
 from wenfang.data.training_index import INDEX, TrainingIndex
@@ -49,6 +50,7 @@ from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.companions import companion_files, companion_records
 from wenfang.recipes.learn_pictures import PAINTERS, painting_of
+from wenfang.recipes.part_suite import melodies_of
 from wenfang.recipes.picture import PICTURE, start_picture
 from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
@@ -186,6 +188,8 @@ def export(run: Run, dataset: Dataset, folder: Path, base: BundleFiles | None = 
             fill_bundle(new, _config(run, dataset, base), stored, tokenizer)
         if recipe.data.layout == "verse":
             _index(dataset, base).save(new / INDEX)
+        if recipe.data.layout == "parts":
+            melodies_of(dataset).save(new / MELODY_INDEX)
         recipe_manifest = _recipe_manifest(recipe)
         own = [*dataset.source_manifests, dataset.manifest, recipe_manifest]
         beside = companion_files(recipe)
