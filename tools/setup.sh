@@ -113,16 +113,16 @@ need_fonts() {
 
 # Instruments for music; pieces without it need none.
 need_instruments() {
-  local find='from wenfang.media.soundfont import find_soundfont; find_soundfont()'
+  local find='import fluidsynth; from wenfang.media.soundfont import find_soundfont as f; f()'
   if ! "$VENV/bin/python" -c "$find" 2>/dev/null && can_install; then
-    say "installing the soundfont fluid-soundfont-gm (120 MB to download)"
-    install_system fluid-soundfont-gm || true
+    say "installing the soundfont fluid-soundfont-gm and FluidSynth (120 MB to download)"
+    install_system fluid-soundfont-gm libfluidsynth3 || true
   fi
   if "$VENV/bin/python" -c "$find" 2>/dev/null; then
     touch "$INSTRUMENTS"
   else
-    say "no soundfont is installed; music needs one. Run: apt-get install fluid-soundfont-gm"
-    say "or name a .sf2 file in WENFANG_SOUNDFONT"
+    say "no instruments are installed; music needs them. Run: apt-get install"
+    say "fluid-soundfont-gm libfluidsynth3, or name a .sf2 file in WENFANG_SOUNDFONT"
   fi
 }
 

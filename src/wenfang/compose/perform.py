@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wenfang.compose.mix import Mix, Track, mix
+from wenfang.compose.mix import RATE_HZ, Mix, Track, levelled, mix
 from wenfang.config import nearest
 from wenfang.device import noise
 from wenfang.errors import ConfigError, MediaError
@@ -140,6 +140,24 @@ def perform(
     sounding = Track(sound=in_room(dry, arrangement.room, seed), fade_out_s=TAIL_S * 0.8)
     length = seconds if asked.duration_s is None else asked.duration_s
     return mix([sounding], replace(asked, duration_s=length))
+
+
+def performed_loop(
+    score: Score, arrangement: Arrangement, seconds: float, seed: int = 0, rate_hz: int = RATE_HZ
+) -> Sound:
+    """The score as a loop of exactly `seconds`: what still sounds at its end sounds at its start,
+    so that it can be repeated without a seam.
+    """
+    steady = replace(arrangement, slowing=0.0)
+    plain = Mix(rate_hz=rate_hz, lufs=None, peak_dbtp=-1.0, duration_s=seconds + TAIL_S)
+    played = perform(score, steady, seed, plain)
+    frames = round(seconds * rate_hz)
+    whole = played.samples[:frames].copy()
+    tail = played.samples[frames:]
+    for first in range(0, len(tail), frames):
+        over = tail[first : first + frames]
+        whole[: len(over)] += over
+    return levelled(Sound(samples=whole, sample_rate_hz=rate_hz), Mix(rate_hz=rate_hz))
 
 
 def _seated(parts: Sequence[Part], arrangement: Arrangement) -> list[tuple[Part, Player, float]]:

@@ -5,13 +5,13 @@ time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from wenfang.data.batches import Share, pad, require_batch
+from wenfang.data.batches import Share, keep_newest, pad, require_batch
 from wenfang.data.chorales import piece_of
 from wenfang.data.part_tokens import (
     MOST_BARS,
@@ -31,6 +31,7 @@ from wenfang.media.four_parts import REST, VOICES, FourParts
 from wenfang.tokenizer import PADDING, Tokenizer, train_characters
 
 FARTHEST = 6  # semitones
+Row = tuple[np.ndarray, int]  # ids, and the place of the first that is predicted
 SHORTENED, LEAST_BARS = 0.3, 4  # share of the pieces of which only an end is learnt
 
 
@@ -49,7 +50,7 @@ def read_pieces(records: Iterable[Mapping[str, Any]]) -> tuple[FourParts, ...]:
     return tuple(one for one in ended if fits(one))
 
 
-def example(piece: FourParts, asked: Asked, tokenizer: Tokenizer) -> tuple[np.ndarray, int]:
+def example(piece: FourParts, asked: Asked, tokenizer: Tokenizer) -> Row:
     """Ids of what is asked and of the piece, and the place of the piece's first."""
     opening = prompt_tokens(asked)
     names = [*opening, *piece_tokens(piece)]
@@ -58,27 +59,40 @@ def example(piece: FourParts, asked: Asked, tokenizer: Tokenizer) -> tuple[np.nd
 
 @dataclass(frozen=True, kw_only=True)
 class PartBatches:
-    """Every piece once an epoch, each time in another key and with other things given."""
+    """Every piece once an epoch, each time in another key and with other things given; those of
+    one length together.
+    """
 
     pieces: tuple[FourParts, ...]
     tokenizer: Tokenizer
     batch_size: int
     seed: int
+    epochs: dict[int, tuple[list[Row], np.ndarray]] = field(default_factory=dict, init=False)
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
         """tokens (b, T + 1) int64 and weight (b, T), 1 on the piece, 0 on what is asked."""
         require_batch(len(self.pieces), self.batch_size)
         per_epoch = len(self.pieces) // self.batch_size
         epoch, position = divmod(index, per_epoch)
-        order = noise(self.seed, "order", epoch).permutation(len(self.pieces))
-        first = position * self.batch_size
+        if epoch not in self.epochs:
+            keep_newest(self.epochs)
+            self.epochs[epoch] = self._epoch(epoch, per_epoch)
+        rows, order = self.epochs[epoch]
+        chosen = order[position][share.of(self.batch_size)]
+        return pad([rows[row] for row in chosen], self.tokenizer.id(PADDING))
+
+    def _epoch(self, epoch: int, per_epoch: int) -> tuple[list[Row], np.ndarray]:
+        """Every piece as it is learnt this time, and the rows of each batch."""
         rows = []
-        for row in range(first, first + self.batch_size)[share.of(self.batch_size)]:
-            stream = noise(self.seed, "piece", epoch, row)
-            piece = _varied(self.pieces[int(order[row])], stream)
-            asked = Asked.like(piece, drawn_known(piece.bars, stream))
-            rows.append(example(piece, asked, self.tokenizer))
-        return pad(rows, self.tokenizer.id(PADDING))
+        for number, piece in enumerate(self.pieces):
+            stream = noise(self.seed, "piece", epoch, number)
+            varied = _varied(piece, stream)
+            asked = Asked.like(varied, drawn_known(varied.bars, stream))
+            rows.append(example(varied, asked, self.tokenizer))
+        drawn = noise(self.seed, "order", epoch)
+        kept = drawn.permutation(len(rows))[: per_epoch * self.batch_size]
+        by_length = kept[np.argsort([len(rows[row][0]) for row in kept], kind="stable")]
+        return rows, drawn.permutation(by_length.reshape(per_epoch, self.batch_size))
 
 
 def _varied(piece: FourParts, stream: NoiseStream) -> FourParts:

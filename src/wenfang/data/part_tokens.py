@@ -28,7 +28,7 @@ from wenfang.tokenizer import END
 LETTERS = "SATB"
 # Lowest and highest pitch of each voice: a little more than the chorales have, for other keys.
 RANGES = ((58, 83), (51, 76), (45, 71), (34, 66))
-MOST_BARS, MOST_BEATS = 32, 4
+MOST_BARS, MOST_BEATS = 24, 4
 BAR_CELLS = MOST_BEATS * BEAT
 DENSITIES = ("sparse", "even", "flowing")
 # New notes a beat, all voices together, that divide the chorales into three parts of one size.

@@ -17,6 +17,7 @@ from wenfang.backends.scribe import Scribe
 from wenfang.backends.texts import OnText, Shape, Written
 from wenfang.device import DRAWING_THREADS, set_threads
 from wenfang.engine.asset import Asset, Maker, drawn_manifest
+from wenfang.engine.composing import MusicModel
 from wenfang.engine.enlarging import EnlargingModel
 from wenfang.engine.keeping import label_settings
 from wenfang.engine.painting import PictureModel
@@ -277,6 +278,8 @@ def load_model(name: str, *, reference: bool = False) -> Maker:
     loaded = load_named(name)
     if loaded.painting:
         return PictureModel(loaded)
+    if loaded.layout == "parts":
+        return MusicModel(loaded)
     if isinstance(loaded.model, Upscaler):
         return EnlargingModel(loaded)
     return Model(loaded, reference=reference)

@@ -139,8 +139,8 @@ class FourParts:
 
 
 def four_parts_of(score: Score, name: str = "the score") -> FourParts:
-    """Upon the grid: of four parts or more the four with most notes, from high to low; of fewer,
-    the first stand from the top and the rest are silent.
+    """Upon the grid: of four parts or more the four with most notes, by their voices' names, or
+    else from high to low; of fewer, the first stand from the top and the rest are silent.
 
     A part's highest note counts where several sound. raises MediaError where there is no pitched
     note, or more than LONGEST sixteenths
@@ -149,7 +149,10 @@ def four_parts_of(score: Score, name: str = "the score") -> FourParts:
                    key=lambda one: -len(one.notes))[: len(VOICES)]  # fmt: skip
     if not parts:
         raise MediaError("{name} has no pitched notes; give a melody", name=name)
-    parts.sort(key=lambda one: -float(np.mean([note.pitch for note in one.notes])))
+    if not all(part.name in VOICES for part in parts):
+        parts.sort(key=lambda one: -float(np.mean([note.pitch for note in one.notes])))
+    else:
+        parts.sort(key=lambda one: VOICES.index(one.name))
     length = max(1, round(score.end_ticks / SIXTEENTH))
     if length > LONGEST:
         raise MediaError(

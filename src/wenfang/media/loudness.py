@@ -41,7 +41,7 @@ def true_peaks(samples: Samples) -> NDArray[np.float64]:
 
     Between frames a sound is what its band limit makes of it (a windowed sinc of 2 REACH frames).
     """
-    found = np.abs(samples).max(axis=1).astype(np.float64)
+    found: NDArray[np.float64] = np.abs(samples).max(axis=1).astype(np.float64)
     filters = _between()
     for channel in samples.T:
         padded = np.pad(channel.astype(np.float64), REACH)

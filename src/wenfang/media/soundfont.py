@@ -2,30 +2,30 @@
 
 A soundfont holds recorded instruments. None ships with the package: Debian's fluid-soundfont-gm
 (MIT) sounds best, timgm6mb-soundfont (GPL-2) is small. `WENFANG_SOUNDFONT` names another file.
+FluidSynth plays it, by the extra `music`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wenfang.errors import DependencyError, MediaError
 from wenfang.media.audio import Sound
 from wenfang.media.midi import Note
-from wenfang.media.score import TICKS
 
-PACKAGE = "fluid-soundfont-gm"
+PACKAGE, LIBRARY = "fluid-soundfont-gm", "libfluidsynth3"
 VARIABLE = "WENFANG_SOUNDFONT"
 FILES = ("FluidR3_GM.sf2", "default-GM.sf2", "TimGM6mb.sf2")
 FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/soundfonts", "/usr/local/share/soundfonts")
-RATE_HZ = 44_100
-QUALITY = 4  # of the interpolation between recorded samples, the renderer's own default
-PLAYED_BPM = 120  # ticks are placed by the caller's own clock
+RATE_HZ = 48_000
+GAIN, VOICES, DRUM_BANK = 0.5, 128, 128
+LONGEST_TAIL_S, TAIL_PART_S, SILENT = 6.0, 0.25, 3.0  # of 32,768 steps
 MARK = b"RIFF"
 
 
@@ -62,29 +62,68 @@ def _require(path: Path) -> None:
         raise MediaError("{path} is no soundfont; name a .sf2 file", path=path)
 
 
-@lru_cache(maxsize=2)
-def _synthesizer(path: Path) -> Any:
-    import symusic
-
-    return symusic.Synthesizer(str(path), RATE_HZ, QUALITY)
+def _fluidsynth() -> Any:
+    """The module; DependencyError says what is missing of it."""
+    try:
+        import fluidsynth
+    except ImportError:
+        raise DependencyError(
+            "notes are played by FluidSynth, which is not here; run apt-get install {library} and "
+            "pip install wenfang[music]",
+            library=LIBRARY,
+        ) from None
+    return fluidsynth
 
 
 def play(notes: Sequence[tuple[float, float, Note]], program: int, drums: bool = False) -> Sound:
-    """What one instrument plays, in stereo at RATE_HZ, with the sound that is left after its notes.
+    """What one instrument plays, in stereo at RATE_HZ, without any room, until it has died away.
 
     notes  (start_s, duration_s, note): the note gives pitch and velocity
     """
-    import symusic
+    font = find_soundfont()
+    # A synthesizer of its own for each part: one that has played before dithers otherwise.
+    synth = _fluidsynth().Synth(gain=GAIN, samplerate=float(RATE_HZ))
+    try:
+        for name in ("synth.reverb.active", "synth.chorus.active"):
+            synth.setting(name, 0)
+        synth.setting("synth.dynamic-sample-loading", 1)  # of a font, what is played
+        synth.setting("synth.polyphony", VOICES)
+        bank, preset = (DRUM_BANK, 0) if drums else (0, program)
+        synth.program_select(0, synth.sfload(str(font)), bank, preset)
+        blocks = list(_sounding(synth, notes))
+    finally:
+        synth.delete()
+    samples = (np.concatenate(blocks) / 32768).astype(np.float32)
+    return Sound(samples=samples, sample_rate_hz=RATE_HZ)
 
-    track = symusic.Track(name="", program=program, is_drum=drums)
-    a_second = TICKS * PLAYED_BPM / 60
-    for start_s, duration_s, note in notes:
-        length = max(1, round(duration_s * a_second))
-        track.notes.append(
-            symusic.Note(round(start_s * a_second), length, note.pitch, note.velocity)
+
+def _sounding(
+    synth: Any, notes: Sequence[tuple[float, float, Note]]
+) -> Iterator[NDArray[np.float64]]:
+    """(N, 2) of what lies between one event and the next, and the end of the sound."""
+    events = [
+        (frame, is_start, note.pitch, note.velocity)
+        for start_s, duration_s, note in notes
+        for frame, is_start in (
+            (round(start_s * RATE_HZ), 1),
+            (max(1, round((start_s + duration_s) * RATE_HZ)), 0),
         )
-    score = symusic.Score(TICKS)
-    score.tempos.append(symusic.Tempo(0, PLAYED_BPM))
-    score.tracks.append(track)
-    samples = np.asarray(_synthesizer(find_soundfont()).render(score, stereo=True), np.float32)
-    return Sound(samples=np.ascontiguousarray(samples.T), sample_rate_hz=RATE_HZ)
+    ]
+    at = 0
+    for frame, is_start, pitch, velocity in sorted(events):
+        if frame > at:
+            yield _frames(synth, frame - at)
+            at = frame
+        if is_start:
+            synth.noteon(0, pitch, velocity)
+        else:
+            synth.noteoff(0, pitch)
+    for _ in range(round(LONGEST_TAIL_S / TAIL_PART_S)):
+        tail = _frames(synth, round(TAIL_PART_S * RATE_HZ))
+        yield tail
+        if np.abs(tail).max() < SILENT:
+            return
+
+
+def _frames(synth: Any, count: int) -> NDArray[np.float64]:
+    return np.asarray(synth.get_samples(count), np.float64).reshape(-1, 2)

@@ -23,7 +23,7 @@ def chorale() -> Recipe:
             heads=4,
             kv_heads=4,
             hidden_width=352,
-            context=1536,
+            context=2048,
             tied_head=True,
             dropout=0.2,
         ),

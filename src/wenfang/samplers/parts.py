@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wenfang.data.part_tokens import LETTERS, RANGES, Asked, piece_tokens
-from wenfang.knowledge.part_writing import is_parallel
+from wenfang.knowledge.part_writing import PERFECT, is_parallel
 from wenfang.media.four_parts import BEAT, REST, VOICES
 from wenfang.tokenizer import END, Tokenizer
 
@@ -168,9 +168,7 @@ class _Row:
                 pitch = forced[voice]
                 yield self.words.rest[voice] if pitch == REST else self.words.pitch[voice][pitch]
             elif not self.known(voice):
-                for pitch, token in self.words.pitch[voice].items():
-                    if self._may_sing(voice, pitch, strict):
-                        yield token
+                yield from self._pitches(voice, strict)
             if self._must_move(voice, strict) and voice != following:
                 return
 
@@ -186,29 +184,41 @@ class _Row:
         above = self.sounding[voice - 1] if voice else None
         return strict > 0 and above not in (None, REST) and above is not None and pitch > above
 
-    def _may_sing(self, voice: int, pitch: int, strict: int) -> bool:
-        if pitch == self.sounding[voice]:
-            return False
-        if self._final_chord() and pitch % 12 not in self._final_pitches(voice):
-            return False
-        if strict > 0 and self._crosses(voice, pitch):
-            return False
-        return strict < 2 or not any(
-            is_parallel((self.before[other], self.before[voice]), (self.sounding[other], pitch))
-            for other in range(voice)
-        )
+    def _pitches(self, voice: int, strict: int) -> Iterator[int]:
+        """What a voice may sing next."""
+        low, high = self._between(voice) if strict > 0 else RANGES[voice]
+        final = self._final_pitches(voice) if self._final_chord() else None
+        beside = [] if strict < 2 else [
+            other for other in range(voice) if self._may_be_parallel(other, voice)
+        ]  # fmt: skip
+        for pitch, token in self.words.pitch[voice].items():
+            if not low <= pitch <= high or pitch == self.sounding[voice]:
+                continue
+            if final is not None and pitch % 12 not in final:
+                continue
+            if not any(
+                is_parallel((self.before[other], self.before[voice]), (self.sounding[other], pitch))
+                for other in beside
+            ):
+                yield token
 
-    def _crosses(self, voice: int, pitch: int) -> bool:
-        """Whether a voice would pass the one above, or where the one below was."""
+    def _may_be_parallel(self, other: int, voice: int) -> bool:
+        """Whether two voices stood in a fifth or an octave, and the first of them has moved."""
+        before, own, now = self.before[other], self.before[voice], self.sounding[other]
+        if before is None or own is None or before < 0 or own < 0 or now == before:
+            return False
+        return (before - own) % 12 in PERFECT
+
+    def _between(self, voice: int) -> tuple[int, int]:
+        """The pitches that pass neither the voice above nor where the one below was, or is to be
+        by what is given.
+        """
+        low, high = RANGES[voice]
         above = [p for p in self.sounding[:voice] if p is not None and p != REST]
         below = [p for p in self.before[voice + 1 :] if p is not None and p != REST]
         coming = self.forced.get((self.bar, self.cell), {})
         fixed = [p for other, p in coming.items() if other > voice and p != REST]
-        return bool(
-            (above and pitch > min(above))
-            or (fixed and pitch < max(fixed))
-            or (not fixed and below and pitch < max(below))
-        )
+        return max([low, *(fixed or below)]), min([high, *above])
 
     def _closed(self, strict: int) -> bool:
         """Whether a cell may be left: all that is given is told, and nobody must move."""
