@@ -121,11 +121,29 @@ def drawn_manifest(
     )
 
 
-class Maker(ABC):
-    """A loaded bundle that makes assets of one kind: `.text` or `.image` is what was made."""
+def made_manifest(
+    name: str, prompt: str, media_type: str, content: bytes, facts: Mapping[str, object]
+) -> Manifest:
+    """How one asset was made by a program of ours that holds no weights."""
+    return Manifest(
+        kind="asset",
+        name=prompt[:40] or name,
+        media_type=media_type,
+        payload_sha256=sha256_bytes(content),
+        payload_bytes=len(content),
+        facts={"made_with": name, "prompt": prompt, **facts, "environment": environment()},
+    )
 
-    loaded: Loaded
+
+class Maker(ABC):
+    """What makes assets of one kind: `.text`, `.image`, `.score` or `.audio` is what was made."""
+
     name: str
+
+    @property
+    def bundle_id(self) -> str:
+        """Of the bundle that it draws with; nothing for a program of ours."""
+        return ""
 
     def generate(
         self,
@@ -156,3 +174,14 @@ class Maker(ABC):
         on_text: OnText | None = None,
     ) -> Sequence[Asset]:
         """`generate_many` with settings from outside: ConfigError for one that is none."""
+
+
+class BundleMaker(Maker):
+    """One that draws with a loaded bundle."""
+
+    loaded: Loaded
+
+    @property
+    def bundle_id(self) -> str:
+        """Of `loaded`."""
+        return str(self.loaded.manifest["id"])

@@ -21,7 +21,7 @@ from wenfang.backends.texts import OnText
 from wenfang.compose.perform import find_arrangement, perform, performed_loop
 from wenfang.data.part_tokens import DENSITIES, MOST_BARS, MOST_BEATS, Asked
 from wenfang.device import noise
-from wenfang.engine.asset import Asset, Maker, drawn_manifest
+from wenfang.engine.asset import Asset, BundleMaker, drawn_manifest
 from wenfang.errors import BriefError, ConfigError, MediaError
 from wenfang.knowledge.moods import DEFAULT, MOODS, Mood, key_for, key_in, mood_of
 from wenfang.media.audio import Sound
@@ -174,7 +174,7 @@ class Composed(Asset):
         }
 
 
-class MusicModel(Maker):
+class MusicModel(BundleMaker):
     """A loaded bundle that composes for four voices."""
 
     def __init__(self, loaded: Loaded) -> None:

@@ -12,7 +12,7 @@ from wenfang import config
 from wenfang.atomic import sha256_file
 from wenfang.backends.enlarger import Enlarger
 from wenfang.backends.texts import OnText
-from wenfang.engine.asset import Maker, drawn_manifest
+from wenfang.engine.asset import BundleMaker, drawn_manifest
 from wenfang.engine.painting import Painted
 from wenfang.engine.picture_options import MOST_SIDE_PX, require_side
 from wenfang.errors import BriefError
@@ -36,7 +36,7 @@ class EnlargeOptions:
         require_side(self.side_px)
 
 
-class EnlargingModel(Maker):
+class EnlargingModel(BundleMaker):
     """A loaded upscaler."""
 
     def __init__(self, loaded: Loaded) -> None:

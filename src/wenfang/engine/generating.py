@@ -16,11 +16,13 @@ from wenfang.backends.poet import Poet
 from wenfang.backends.scribe import Scribe
 from wenfang.backends.texts import OnText, Shape, Written
 from wenfang.device import DRAWING_THREADS, set_threads
-from wenfang.engine.asset import Asset, Maker, drawn_manifest
+from wenfang.engine.asset import Asset, BundleMaker, Maker, drawn_manifest
 from wenfang.engine.composing import MusicModel
+from wenfang.engine.effecting import EffectModel
 from wenfang.engine.enlarging import EnlargingModel
 from wenfang.engine.keeping import label_settings
 from wenfang.engine.painting import PictureModel
+from wenfang.engine.speaking import SpeechModel
 from wenfang.errors import BriefError, ConfigError
 from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
@@ -113,7 +115,7 @@ def _page(text: str) -> str:
     return f"<!DOCTYPE html>\n<html>\n{head}\n<body>\n<p>{lines}</p>\n</body>\n</html>\n"
 
 
-class Model(Maker):
+class Model(BundleMaker):
     """A loaded bundle that generates."""
 
     def __init__(self, loaded: Loaded, *, reference: bool = False) -> None:
@@ -269,12 +271,21 @@ def _read_schema(path: Path) -> str:
     raise ConfigError("constraints.schema is larger than 64 kB; make it smaller")
 
 
+PROGRAMS: dict[str, type[SpeechModel | EffectModel]] = {
+    SpeechModel.name: SpeechModel,
+    EffectModel.name: EffectModel,
+}
+
+
 def load_model(name: str, *, reference: bool = False) -> Maker:
     """The bundle of that name, or in that folder, ready to generate; `base+adapter:0.5`, too.
 
+    Two names are programs of ours without weights: "speech" and "effects".
     reference  draw one sample at a time, as a replay does
     """
     set_threads(DRAWING_THREADS)
+    if name in PROGRAMS:
+        return PROGRAMS[name]()
     loaded = load_named(name)
     if loaded.painting:
         return PictureModel(loaded)

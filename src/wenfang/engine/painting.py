@@ -13,7 +13,7 @@ from wenfang import config
 from wenfang.backends.draughtsman import Draughtsman
 from wenfang.backends.painter import Stream, Toward
 from wenfang.backends.texts import OnText
-from wenfang.engine.asset import Asset, Maker, drawn_manifest
+from wenfang.engine.asset import Asset, BundleMaker, drawn_manifest
 from wenfang.engine.picture_options import PictureOptions, start_of
 from wenfang.media.image import encode_png
 from wenfang.media.sheet import contact_sheet
@@ -63,7 +63,7 @@ class Painted(Asset):
         return {"width_px": self.image.width, "height_px": self.image.height}
 
 
-class PictureModel(Maker):
+class PictureModel(BundleMaker):
     """A loaded bundle that makes pictures."""
 
     def __init__(self, loaded: Loaded) -> None:

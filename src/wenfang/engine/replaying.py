@@ -215,7 +215,7 @@ def _remake(
         else:
             made = model.draw(str(asked["prompt"]), (int(asked["seed"]),), asked["settings"])[0]
         payload = made.payload(target.manifest.media_type)
-        bundle = str(model.loaded.manifest["id"])
+        bundle = model.bundle_id
         return _Remade(payloads={target.name: payload.content}, bundle=bundle)
 
 

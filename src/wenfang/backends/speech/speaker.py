@@ -1,0 +1,175 @@
+"""What every voice is asked and gives: a text with its language, and sound with its times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Literal, Protocol
+
+import numpy as np
+
+from wenfang.errors import BriefError, ConfigError
+from wenfang.knowledge.reading import HAN, Language
+from wenfang.media.audio import Sound
+
+MOST_CHARACTERS = 20_000
+# Silence after a phrase in seconds, by the mark that ends it.
+PAUSES_S = {
+    "、": 0.16, "，": 0.26, ",": 0.26, "：": 0.34, ":": 0.34, "；": 0.36, ";": 0.36, "—": 0.34,
+    "…": 0.45, "。": 0.5, ".": 0.5, "！": 0.5, "!": 0.5, "？": 0.55, "?": 0.55, "\n": 0.7,
+}  # fmt: skip
+# A mark ends a phrase in Chinese always, and in Latin where a space or the end follows it.
+PHRASE_END = re.compile(r"[、，：；。！？…—\n]+|[,.:;!?](?=\s|$)")
+SPEAKABLE = re.compile(rf"[{HAN}A-Za-z0-9À-ɏ]")
+Voice = Literal["woman", "man", "child"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechOptions:
+    """How a text is read.
+
+    voice    of those that a voice engine has; what else it knows is named by `variant`
+    variant  a name of the engine's own; "": by the voice
+    speed    1 is the engine's calm reading, 0.5 half as fast
+    pitch    semitones higher
+    pauses   what pauses are multiplied by
+    language "zh" or "en"; "": as the text is
+    """
+
+    voice: Voice = "woman"
+    variant: str = ""
+    speed: float = 1.0
+    pitch: float = 0.0
+    pauses: float = 1.0
+    language: Language | Literal[""] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be read so."""
+        for name, low, high in (("speed", 0.4, 3.0), ("pitch", -12.0, 12.0), ("pauses", 0.0, 5.0)):
+            value = getattr(self, name)
+            if not isfinite(value) or not low <= value <= high:
+                raise ConfigError(
+                    "settings.{name} is {value}; it must be {low} to {high}",
+                    name=name,
+                    value=value,
+                    low=low,
+                    high=high,
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """A word, a sound or a phrase, and when it is heard."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+    def later(self, seconds: float) -> Timed:
+        """The same, `seconds` later."""
+        return replace(self, start_s=self.start_s + seconds, end_s=self.end_s + seconds)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spoken:
+    """A text that was read.
+
+    sound     one channel
+    phrases   what lies between two marks, as it was written
+    words     as they were said: syllables of Chinese, words of English
+    phonemes  the engine's own signs; none where it tells none
+    """
+
+    sound: Sound
+    phrases: tuple[Timed, ...]
+    words: tuple[Timed, ...]
+    phonemes: tuple[Timed, ...] = ()
+
+
+class Speaker(Protocol):
+    """A voice."""
+
+    name: str
+
+    def speak(self, text: str, options: SpeechOptions) -> Spoken:
+        """The text, read; BriefError for one that cannot be."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phrase:
+    """What lies between two marks, the mark, and how long a silence follows it."""
+
+    text: str
+    mark: str
+    pause_s: float
+
+
+def phrases_of(text: str, pauses: float = 1.0) -> list[Phrase]:
+    """A text as phrases that have something to say; an empty line is a longer pause.
+
+    raises BriefError for a text without anything to read, or too long a one
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise BriefError(
+            "the text has {count} characters; at most {most} are read in one piece",
+            count=len(text),
+            most=MOST_CHARACTERS,
+        )
+    found: list[Phrase] = []
+    at = 0
+    for end in [*PHRASE_END.finditer(text), None]:
+        said = text[at : end.start() if end else len(text)].strip()
+        marks = end[0] if end else ""
+        at = end.end() if end else len(text)
+        pause = max((PAUSES_S.get(mark, 0.0) for mark in marks), default=0.0)
+        pause += 0.3 * max(0, marks.count("\n") - 1)
+        if SPEAKABLE.search(said):
+            found.append(Phrase(text=said, mark=marks[:1], pause_s=pause * pauses))
+        elif found and pause * pauses > found[-1].pause_s:
+            found[-1] = replace(found[-1], pause_s=pause * pauses)
+    if not found:
+        raise BriefError("there is nothing to read in the text; give words in Chinese or English")
+    return found
+
+
+def joined_speech(parts: Sequence[tuple[Phrase, Spoken]]) -> Spoken:
+    """Phrases that were read one by one, with the silence after each."""
+    rate_hz = parts[0][1].sound.sample_rate_hz
+    samples: list[np.ndarray] = []
+    phrases: list[Timed] = []
+    words: list[Timed] = []
+    phonemes: list[Timed] = []
+    at = 0
+    for number, (phrase, spoken) in enumerate(parts):
+        start_s = at / rate_hz
+        sound = spoken.sound.samples
+        samples.append(sound)
+        end_s = start_s + len(sound) / rate_hz
+        phrases.append(Timed(text=phrase.text + phrase.mark.strip(), start_s=start_s, end_s=end_s))
+        words += [one.later(start_s) for one in spoken.words]
+        phonemes += [one.later(start_s) for one in spoken.phonemes]
+        silent = round(phrase.pause_s * rate_hz) if number < len(parts) - 1 else 0
+        samples.append(np.zeros((silent, 1), np.float32))
+        at += len(sound) + silent
+    return Spoken(
+        sound=Sound(samples=np.concatenate(samples), sample_rate_hz=rate_hz),
+        phrases=tuple(phrases),
+        words=tuple(words),
+        phonemes=tuple(phonemes),
+    )
+
+
+def estimated_words(text: str, seconds: float) -> tuple[Timed, ...]:
+    """Times of words where a voice tells none: a Chinese character counts as one, a letter as a
+    third, spread evenly.
+    """
+    found = re.findall(rf"[{HAN}]|[A-Za-z0-9À-ɏ'’]+", text)
+    weights = [1.0 if re.match(f"[{HAN}]", word) else 0.6 + 0.33 * len(word) for word in found]
+    total, at, timed = sum(weights) or 1.0, 0.0, []
+    for word, weight in zip(found, weights, strict=True):
+        start, at = at, at + weight
+        timed.append(Timed(text=word, start_s=start / total * seconds, end_s=at / total * seconds))
+    return tuple(timed)
