@@ -6,13 +6,12 @@ where, is the extra `speech`. Debian's voice `cmn` reads characters wrongly; it 
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
-import threading
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
@@ -42,33 +41,27 @@ CALM_WPM: dict[Language, int] = {"zh": 155, "en": 158}
 # Mandarin needs its tones wide (a fourth tone falls from 206 to 125 Hz so), English less so.
 RANGE: dict[Language, int] = {"zh": 85, "en": 60}
 RATE_PARAMETER, PITCH_PARAMETER, RANGE_PARAMETER = 1, 3, 4
-SYNCHRONOUS, PHONEME_EVENTS, UTF8 = 2, 1, 1
-WORD, SENTENCE, END, PHONEME = 1, 2, 5, 7
-BY_CHARACTER = 1
+WORD, PHONEME = 1, 7
+CHILD = Path(__file__).with_name("espeak_child.py")
+LONGEST_S = 120.0  # that reading may take
 QUIET = 0.004  # of full scale: what counts as silence at the ends of a phrase
 BETWEEN_RUNS_S = 0.04
 
 
-class _Id(ctypes.Union):
-    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What is said in one language without a pause.
 
+    words   as they are written; places: where each begins in the text that is said
+    phrase  the number of the phrase that it belongs to
+    """
 
-class _Event(ctypes.Structure):
-    _fields_ = (
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("id", _Id),
-    )
-
-
-_Heard = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-)
+    words: tuple[str, ...]
+    places: tuple[int, ...]
+    text: str
+    voice: str
+    parameters: dict[int, int]
+    phrase: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,75 +74,48 @@ class _Mark:
     sign: str
 
 
-class _Engine:
-    """The library, which speaks one text at a time for the whole process."""
-
-    def __init__(self, library: Any) -> None:
-        self.library, self.lock = library, threading.Lock()
-        self.rate_hz = int(library.espeak_Initialize(SYNCHRONOUS, 0, None, PHONEME_EVENTS))
-        if self.rate_hz <= 0:
-            raise DependencyError(
-                "espeak-ng does not start; run apt-get install --reinstall {package}",
-                package=PACKAGE,
-            )
-        self._samples: list[np.ndarray] = []
-        self._marks: list[_Mark] = []
-        self._callback = _Heard(self._hear)
-        library.espeak_SetSynthCallback(self._callback)
-
-    def _hear(self, samples: Any, count: int, events: Any) -> int:
-        if samples and count > 0:
-            self._samples.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        number = 0
-        while events[number].type:
-            one = events[number]
-            sign = bytes(one.id.string).split(b"\0")[0] if one.type == PHONEME else b""
-            self._marks.append(
-                _Mark(
-                    kind=one.type,
-                    place=one.text_position - 1,
-                    at_s=one.audio_position / 1000,
-                    sign=sign.decode("utf-8", "replace"),
-                )
-            )
-            number += 1
-        return 0
-
-    def say(
-        self, text: str, voice: str, parameters: dict[int, int]
-    ) -> tuple[np.ndarray, list[_Mark]]:
-        """(N,) float32 samples and the events; ConfigError for a voice that is not there."""
-        with self.lock:
-            if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ConfigError(
-                    "espeak-ng has no voice {voice}; settings.variant is one of its own, such as "
-                    "Annie, f3 or m2",
-                    voice=voice,
-                )
-            for parameter, value in parameters.items():
-                self.library.espeak_SetParameter(parameter, value, 0)
-            self._samples, self._marks = [], []
-            data = text.encode() + b"\0"
-            self.library.espeak_Synth(data, len(data), 0, BY_CHARACTER, 0, UTF8, None, None)
-            heard = np.concatenate(self._samples) if self._samples else np.zeros(0, np.int16)
-            return (heard / 32768).astype(np.float32), self._marks
-
-
-@cache
-def _engine() -> _Engine:
-    for name in ("libespeak-ng.so.1", ctypes.util.find_library("espeak-ng")):
-        try:
-            return _Engine(ctypes.CDLL(name)) if name else _missing()
-        except OSError:
-            continue
-    return _missing()
-
-
-def _missing() -> _Engine:
-    raise DependencyError(
-        "espeak-ng is not installed, so nothing can be read aloud; run apt-get install {package}",
-        package=PACKAGE,
-    )
+def _said(asked: Sequence[_Run]) -> tuple[int, list[tuple[np.ndarray, list[_Mark]]]]:
+    """The sample rate, and (N,) float32 samples with the events of each run."""
+    requests = [
+        {"text": one.text, "voice": one.voice, "parameters": one.parameters} for one in asked
+    ]
+    try:
+        done = subprocess.run(  # a file of ours, by the interpreter that runs this
+            [sys.executable, "-I", str(CHILD)],
+            input=json.dumps(requests).encode(),
+            capture_output=True,
+            timeout=LONGEST_S,
+            check=True,
+        )
+        head, _, body = done.stdout.partition(b"\n")
+        told = json.loads(head)
+    except (subprocess.SubprocessError, OSError, ValueError) as reason:
+        raise BriefError(
+            "espeak-ng could not read the text ({reason}); leave out what is unusual in it",
+            reason=str(reason)[:200],
+        ) from None
+    if told.get("missing"):
+        raise DependencyError(
+            "espeak-ng is not installed, so nothing can be read aloud; run apt-get install "
+            "{package}",
+            package=PACKAGE,
+        )
+    if "voice" in told:
+        raise ConfigError(
+            "espeak-ng has no voice {voice}; settings.variant is one of its own, such as Annie, f3 "
+            "or m2",
+            voice=told["voice"],
+        )
+    found, at = [], 0
+    for one in told["spoken"]:
+        heard = np.frombuffer(body, np.int16, one["frames"], 2 * at)
+        at += one["frames"]
+        marks = [
+            _Mark(kind=kind, place=place, at_s=ms / 1000, sign=sign)
+            for kind, place, ms, sign in one["marks"]
+        ]
+        found.append(((heard / 32768).astype(np.float32), marks))
+    return int(told["rate_hz"]), found
 
 
 def syllables(text: str) -> list[tuple[str, str]]:
@@ -182,74 +148,84 @@ class Espeak:
         raises BriefError for a text without anything that can be read, DependencyError for what is
         not installed, ConfigError for a variant that the engine does not have
         """
-        parts = []
-        for phrase in phrases_of(text, options.pauses):
-            spoken = self._phrase(phrase, text, options)
+        phrases = phrases_of(text, options.pauses)
+        main = options.language or language_of(text)
+        asked = [
+            run
+            for number, phrase in enumerate(phrases)
+            for run in _runs_of(phrase, number, main, options)
+        ]
+        rate_hz, said = _said(asked) if asked else (0, [])
+        parts: dict[int, list[Spoken]] = {}
+        for run, (samples, marks) in zip(asked, said, strict=True):
+            spoken = _heard(run, samples, marks, rate_hz)
             if spoken is not None:
-                parts.append((phrase, spoken))
+                parts.setdefault(run.phrase, []).append(spoken)
         if not parts:
             raise BriefError(
                 "there is nothing to read in the text; give words in Chinese or English"
             )
-        return joined_speech(parts)
-
-    def _phrase(self, phrase: Phrase, text: str, options: SpeechOptions) -> Spoken | None:
-        main = options.language or language_of(text)
-        said = spoken_chinese(phrase.text) if main == "zh" else spoken_english(phrase.text)
-        pieces = [
-            piece
-            for language, run in (runs(said) or [(main, said)])
-            if (piece := self._run(language, run, phrase.mark, options)) is not None
-        ]
-        if not pieces:
-            return None
         between = Phrase(text="", mark="", pause_s=BETWEEN_RUNS_S)
-        return joined_speech([(between, piece) for piece in pieces])
-
-    @staticmethod
-    def _run(language: Language, run: str, mark: str, options: SpeechOptions) -> Spoken | None:
-        engine = _engine()
-        words = (
-            syllables(run) if language == "zh" else [(word, word) for word in run.split() if word]
+        return joined_speech(
+            [
+                (phrases[number], joined_speech([(between, piece) for piece in pieces]))
+                for number, pieces in parts.items()
+            ]
         )
-        if not words:
-            return None
+
+
+def _runs_of(phrase: Phrase, number: int, main: Language, options: SpeechOptions) -> Iterator[_Run]:
+    """What a phrase says, in one language after the other."""
+    said = spoken_chinese(phrase.text) if main == "zh" else spoken_english(phrase.text)
+    for language, run in runs(said) or [(main, said)]:
+        words = (
+            syllables(run)
+            if language == "zh"
+            else [(word, word) for word in run.split() if word.isprintable()]
+        )
         text, places = "", []
         for _, read in words:
             places.append(len(text))
             text += read + " "
-        text = text.rstrip() + _closing(mark)
-        variant = options.variant or VARIANTS[options.voice]
-        samples, marks = engine.say(
-            text,
-            f"{VOICES[language]}+{variant}",
-            {
+        if not words:
+            continue
+        yield _Run(
+            words=tuple(word for word, _ in words),
+            places=tuple(places),
+            text=text.rstrip() + _closing(phrase.mark),
+            voice=f"{VOICES[language]}+{options.variant or VARIANTS[options.voice]}",
+            parameters={
                 RATE_PARAMETER: round(CALM_WPM[language] * options.speed),
                 # The engine's pitch goes about two octaves from 0 to 100.
                 PITCH_PARAMETER: int(np.clip(50 + options.pitch * 4, 0, 100)),
                 RANGE_PARAMETER: RANGE[language],
             },
+            phrase=number,
         )
-        first, after = _sounding(samples)
-        if first == after:
-            return None
-        offset_s, end_s = first / engine.rate_hz, (after - first) / engine.rate_hz
-        begun = list(_words_begun(marks, places, offset_s))
-        ends = [*(at for _, at in begun[1:]), end_s]
-        signs = [one for one in marks if one.kind == PHONEME and not one.sign.startswith("_")]
-        sign_ends = [*(one.at_s - offset_s for one in signs[1:]), end_s]
-        return Spoken(
-            sound=Sound(samples=samples[first:after, None], sample_rate_hz=engine.rate_hz),
-            phrases=(),
-            words=tuple(
-                Timed(text=words[number][0], start_s=at, end_s=max(at, end))
-                for (number, at), end in zip(begun, ends, strict=True)
-            ),
-            phonemes=tuple(
-                Timed(text=one.sign, start_s=max(0.0, one.at_s - offset_s), end_s=max(0.0, end))
-                for one, end in zip(signs, sign_ends, strict=True)
-            ),
-        )
+
+
+def _heard(run: _Run, samples: np.ndarray, marks: list[_Mark], rate_hz: int) -> Spoken | None:
+    """What was said without the silence around it; None where nothing was."""
+    first, after = _sounding(samples)
+    if first == after:
+        return None
+    offset_s, end_s = first / rate_hz, (after - first) / rate_hz
+    begun = list(_words_begun(marks, run.places, offset_s))
+    ends = [*(at for _, at in begun[1:]), end_s]
+    signs = [one for one in marks if one.kind == PHONEME and not one.sign.startswith("_")]
+    sign_ends = [*(one.at_s - offset_s for one in signs[1:]), end_s]
+    return Spoken(
+        sound=Sound(samples=samples[first:after, None], sample_rate_hz=rate_hz),
+        phrases=(),
+        words=tuple(
+            Timed(text=run.words[number], start_s=at, end_s=max(at, end))
+            for (number, at), end in zip(begun, ends, strict=True)
+        ),
+        phonemes=tuple(
+            Timed(text=one.sign, start_s=max(0.0, one.at_s - offset_s), end_s=max(0.0, end))
+            for one, end in zip(signs, sign_ends, strict=True)
+        ),
+    )
 
 
 def _closing(mark: str) -> str:
@@ -262,7 +238,7 @@ def _closing(mark: str) -> str:
 
 
 def _words_begun(
-    marks: list[_Mark], places: list[int], offset_s: float
+    marks: list[_Mark], places: Sequence[int], offset_s: float
 ) -> Iterator[tuple[int, float]]:
     """(number of the word, its start) of each word once, in their order."""
     told = -1
