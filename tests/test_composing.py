@@ -128,8 +128,8 @@ def test_the_command_line_composes_and_replays(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"task": "harmonise"}, "begins with settings.start"),
-        ({"start": "a.mid"}, "leave start out"),
+        ({"task": "harmonise"}, "begins with a MIDI file"),
+        ({"start": "a.mid"}, "leave settings.start out"),
         ({"mood": "funky"}, "choose one of calm"),
         ({"density": "thick"}, "choose one of sparse"),
         ({"key": "H"}, "is no key"),

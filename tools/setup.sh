@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set-up of the checkout: virtual environment, packages by constraints.txt, byte code, fonts.
+# Set-up of the checkout: virtual environment, packages by constraints.txt, byte code, fonts, sound.
 # Safe to run again; with nothing to do it ends at once and touches no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,7 +7,7 @@ PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
 READY="$VENV/wenfang-ready"
 FONTS="$VENV/wenfang-fonts"
-INSTRUMENTS="$VENV/wenfang-instruments"
+SOUND="$VENV/wenfang-sound"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -111,18 +111,45 @@ need_fonts() {
   fi
 }
 
-# Instruments for music; pieces without it need none.
-need_instruments() {
-  local find='import fluidsynth; from wenfang.media.soundfont import find_soundfont as f; f()'
-  if ! "$VENV/bin/python" -c "$find" 2>/dev/null && can_install; then
-    say "installing the soundfont fluid-soundfont-gm and FluidSynth (120 MB to download)"
-    install_system fluid-soundfont-gm libfluidsynth3 || true
+# Instruments and a voice; pieces without sound need neither.
+sound_missing() {
+  "$VENV/bin/python" - <<'PY'
+import ctypes
+
+from wenfang.errors import WenfangError
+from wenfang.media.soundfont import PACKAGE, find_soundfont
+
+missing = []
+try:
+    find_soundfont()
+except WenfangError:
+    missing.append(PACKAGE)
+for package, library in (
+    ("libfluidsynth3", "libfluidsynth.so.3"),
+    ("libespeak-ng1", "libespeak-ng.so.1"),
+):
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        missing.append(package)
+print(" ".join(missing))
+PY
+}
+
+need_sound() {
+  local missing
+  missing=$(sound_missing)
+  if [ -n "$missing" ] && can_install; then
+    say "installing for music and speech: $missing (up to 130 MB to download)"
+    # shellcheck disable=SC2086
+    install_system $missing || true
+    missing=$(sound_missing)
   fi
-  if "$VENV/bin/python" -c "$find" 2>/dev/null; then
-    touch "$INSTRUMENTS"
+  if [ -n "$missing" ]; then
+    say "music and speech need more. Run: apt-get install $missing"
+    say "or name a .sf2 file in WENFANG_SOUNDFONT for the first of them"
   else
-    say "no instruments are installed; music needs them. Run: apt-get install"
-    say "fluid-soundfont-gm libfluidsynth3, or name a .sf2 file in WENFANG_SOUNDFONT"
+    touch "$SOUND"
   fi
 }
 
@@ -139,4 +166,4 @@ if [ "$(cat "$READY" 2>/dev/null)" != "$(key)" ]; then
 fi
 compile_all src
 [ -e "$FONTS" ] || need_fonts
-[ -e "$INSTRUMENTS" ] || need_instruments
+[ -e "$SOUND" ] || need_sound

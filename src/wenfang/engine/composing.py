@@ -94,12 +94,17 @@ class MusicOptions:
             Key.parse(self.key)
         if self.arrangement:
             find_arrangement(self.arrangement)
-        needs_start = self.task not in ("compose", "loop")
-        if needs_start != bool(self.start):
+        if self.task not in ("compose", "loop"):
+            if not self.start:
+                raise ConfigError(
+                    "settings.task {task} begins with a MIDI file; name it with settings.start",
+                    task=self.task,
+                )
+        elif self.start:
             raise ConfigError(
-                "settings.task {task} begins with {what}",
+                "settings.task {task} begins with nothing; leave settings.start out, or choose "
+                "harmonise, continue, fill or vary",
                 task=self.task,
-                what="settings.start, a MIDI file" if needs_start else "nothing; leave start out",
             )
         if self.tempo_bpm and not SLOWEST_BPM <= self.tempo_bpm <= FASTEST_BPM:
             raise ConfigError(
