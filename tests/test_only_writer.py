@@ -17,6 +17,14 @@ from wenfang.scenarios import SCENARIOS
 # Briefs that the small models of the tests can answer; a new scenario adds its own.
 BRIEFS: dict[str, dict[str, Any]] = {
     "verse_card": BRIEF,
+    "verse_recital": {
+        **{
+            name: BRIEF[name]
+            for name in ("subject", "form", "seed", "constraints")
+            if name in BRIEF
+        },
+        "scenario": "verse_recital",
+    },
     "translate": {"scenario": "translate", "text": "# Tea\n\nTom likes tea. I read a book.\n"},
     "venue_ad": {"scenario": "venue_ad", "facts": {"name": "Bo", "type": "pub"}, "drafts": 1},
 }

@@ -75,6 +75,20 @@ def test_notes_of_a_score_are_heard_at_their_pitch() -> None:
     assert min(abs(loudest - 440 * times) for times in (1, 2)) < 8
 
 
+def test_a_note_that_is_struck_again_is_heard_to_its_end() -> None:
+    notes = [
+        Note(start_ticks=start * TICKS, duration_ticks=length * TICKS, pitch=69, velocity=90)
+        for start, length in ((0, 1), (1, 1), (2, 8))
+    ]
+    score = Score(parts=(Part(program=73, notes=tuple(notes)),)).at_tempo(120)
+    own = replace(ARRANGEMENTS["own"], room=DRY, slowing=0.0, looseness_s=0.04)
+    for seed in range(4):
+        samples = perform(score, own, seed).samples[:, 0]
+        held = samples[round(3.5 * 48_000) : round(4.5 * 48_000)]
+        begun = samples[round(0.1 * 48_000) : round(0.4 * 48_000)]
+        assert np.sqrt((held**2).mean()) > 0.3 * np.sqrt((begun**2).mean())
+
+
 def test_a_room_adds_what_falls_away() -> None:
     click = np.zeros((48_000 * 2, 2), np.float32)
     click[1000] = 0.5

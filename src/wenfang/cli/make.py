@@ -89,6 +89,7 @@ def step_names() -> dict[str, str]:
         "write": t("writing"),
         "drawn": t("drawing"),
         "typeset": t("typesetting"),
+        "read": t("reading aloud"),
         "seal": t("sealing"),
         "done": t("done"),
     }

@@ -24,6 +24,7 @@ from wenfang.media.soundfont import play
 LONGEST_S = 900.0
 TAIL_S = 2.5  # of sound after the last note, faded out
 DRUMS_DB = -3.0
+RELEASE_S = 0.03  # of a key that is struck again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +215,20 @@ def _played(
         pitch = note.pitch if part.drums else _octaved(note.pitch, player.octaves)
         loud = int(np.clip(round(note.velocity + weight), 1, 127))
         found.append((begun, max(0.03, ended - begun), replace(note, pitch=pitch, velocity=loud)))
+    return _released(found)
+
+
+def _released(
+    played: list[tuple[float, float, Note]],
+) -> list[tuple[float, float, Note]]:
+    """Each note ends a little before its key is struck again: an end after that would end both."""
+    last: dict[int, int] = {}
+    found = sorted(played, key=lambda one: (one[0], one[2].pitch))
+    for number, (begun, _, note) in enumerate(found):
+        if (before := last.get(note.pitch)) is not None:
+            start, length, earlier = found[before]
+            found[before] = (start, max(0.01, min(length, begun - start - RELEASE_S)), earlier)
+        last[note.pitch] = number
     return found
 
 

@@ -15,6 +15,7 @@ from wenfang.scenarios.venue_ad import venue_ad
 from wenfang.scenarios.venue_brief import VenueAdBrief
 from wenfang.scenarios.verse_brief import VerseCardBrief
 from wenfang.scenarios.verse_card import verse_card
+from wenfang.scenarios.verse_recital import VerseRecitalBrief, verse_recital
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,19 @@ SCENARIOS = {
             "language": "zh-Hant",
             "style": {"paper": "plain"},
             "signature": "文房",
+            "seed": 2,
+        },
+    ),
+    "verse_recital": Scenario(
+        name="verse_recital",
+        summary="a Chinese quatrain, read aloud over music",
+        brief=VerseRecitalBrief,
+        run=verse_recital,
+        example={
+            "scenario": "verse_recital",
+            "subject": "春江花月夜",
+            "form": "七言絕句",
+            "recital": {"voice": "woman", "arrangement": "zither"},
             "seed": 2,
         },
     ),

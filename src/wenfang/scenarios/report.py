@@ -46,6 +46,7 @@ class ReportContent:
 
     Nothing that signing changes is in it, so that the same request gives the same page again.
     brief  None where the piece is private
+    shown  the file beside it that is seen, or heard, first
     """
 
     brief: dict[str, Any] | None
@@ -55,10 +56,11 @@ class ReportContent:
     model: Manifest
     lineage: Lineage
     files: tuple[SealedFile, ...]
+    shown: str = "card-web.png"
 
 
 def render_report(content: ReportContent) -> str:
-    """The page as HTML; it refers to the card beside it and to nothing else."""
+    """The page as HTML; it refers to what it shows, the files beside it, and to nothing else."""
     sections = [
         _head(content),
         _section(t("Checks"), _checks(content.written.report.checks)),
@@ -87,8 +89,11 @@ def _head(content: ReportContent) -> str:
         drawn=content.written.drawn,
         passed=content.written.passed,
     )
+    shown = f'<img src="{escape(content.shown)}" alt="{escape(content.title)}">'
+    if not content.shown.endswith(".png"):
+        shown = f'<audio controls src="{escape(content.shown)}"></audio>'
     return (
-        f'<header>\n<img src="card-web.png" alt="{escape(content.title)}">\n<div>\n'
+        f"<header>\n{shown}\n<div>\n"
         f'<h1>{escape(content.title)}</h1>\n<p class="poem" lang="zh">{lines}</p>\n'
         f'<p class="soft">{escape(drawn)}</p>\n</div>\n</header>'
     )

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 from wenfang import config
-from wenfang.backends.choosing import open_writer
 from wenfang.backends.draughtsman import Finish
-from wenfang.backends.loading import load_named
-from wenfang.backends.poet import Poet
-from wenfang.backends.shelf import find_bundle
 from wenfang.compose.typeset import CardStyle, CardText, inks, typeset_card
 from wenfang.device import environment
 from wenfang.knowledge import script
@@ -19,14 +14,14 @@ from wenfang.media.fonts import covers, installed
 from wenfang.media.image import encode_png, web_size
 from wenfang.media.recolour import in_hexadecimal
 from wenfang.scenarios.picture import Drawn, draw_for
-from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
+from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
 from wenfang.scenarios.quatrain import repeated, write
 from wenfang.scenarios.report import ReportContent, render_report
 from wenfang.scenarios.rights import require_commercial
-from wenfang.scenarios.verse_brief import WRITER, VerseCardBrief
-from wenfang.scenarios.verse_drafting import BundleDrafting, Drafting, WriterDrafting
+from wenfang.scenarios.verse_brief import VerseCardBrief
+from wenfang.scenarios.verse_writing import in_script, keep_brief, keep_piece, open_drafting
 from wenfang.seal import Payload, SealedFile
-from wenfang.store import Link, Manifest
+from wenfang.store import Link
 
 PRINT_DPI = 150.0
 PICTURE_PX = 512
@@ -34,19 +29,19 @@ PICTURE_PX = 512
 
 def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     """Write, check, typeset and seal; raises CheckError if no draw within the budget passes."""
-    made_with, drafting, bundle = _open(studio.model or brief.writer, brief, studio)
+    made_with, drafting, bundle = open_drafting(studio.model or brief.writer, brief, studio)
     lineage = studio.store.lineage(bundle.id)
     if studio.commercial:
         require_commercial(lineage, made_with)
     made_from: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
     if not studio.private:
-        made_from = (*made_from, Link(role="brief", id=_keep_brief(brief, studio).id))
+        made_from = (*made_from, Link(role="brief", id=keep_brief(brief, studio).id))
     # A picture needs no poem, and what is wrong with it should be told before one is written.
     drawn = _drawn(brief, studio)
     studio.on_event(Event(step="write", done=0, of=4))
     written, poem = write(brief, studio, drafting, made_from)
-    title = _in_script(brief, brief.subject)
-    lines = tuple(_in_script(brief, line) for line in written.poem.lines)
+    title = in_script(brief.language, brief.subject)
+    lines = tuple(in_script(brief.language, line) for line in written.poem.lines)
     # A private poem's manifest would name the request, and its id would commit to it.
     inputs = made_from if studio.private else (*made_from, Link(role="poem", id=poem.id))
     if drawn:
@@ -81,24 +76,13 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
         name=brief.subject,
         text="\n".join([title, "", *content.lines]),
         files=tuple(files),
-        manifest=_keep_piece(brief, studio, files),
+        manifest=keep_piece(brief, studio, files),
         facts={
             "lines": list(lines),
             "checks": facts["checks"],
             "sameness": facts["sameness"],
         },
     )
-
-
-def _open(named: str, brief: VerseCardBrief, studio: Studio) -> tuple[str, Drafting, Manifest]:
-    """Who writes, under which name, and its manifest in the store."""
-    if writer := open_writer(named):
-        adopted = studio.store.adopt(writer.made_from)[-1]
-        return writer.name, WriterDrafting(writer, brief, find_bundle(WRITER)), adopted
-    loaded = load_named(named)
-    adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
-    poet = Poet(loaded, reference=studio.reference)
-    return loaded.name, BundleDrafting(poet, brief), adopted
 
 
 def _drawn(brief: VerseCardBrief, studio: Studio) -> Drawn | None:
@@ -112,29 +96,6 @@ def _drawn(brief: VerseCardBrief, studio: Studio) -> Drawn | None:
     words = script.to_simplified(brief.subject)
     finish = Finish(side_px=PICTURE_PX, palette=palette)
     return draw_for(studio, style.picture, words, brief.seed, finish)
-
-
-def _keep_brief(brief: VerseCardBrief, studio: Studio) -> Manifest:
-    payload = json.dumps(config.to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
-    manifest = Manifest(kind="brief", name=brief.subject, media_type="application/json")
-    return studio.store.put(payload, manifest)
-
-
-def _keep_piece(brief: VerseCardBrief, studio: Studio, files: list[SealedFile]) -> Manifest:
-    manifest = Manifest(
-        kind="piece",
-        name=brief.subject,
-        media_type="application/x-wenfang-piece",
-        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
-        key=piece_key(studio, brief),
-        facts={"scenario": brief.scenario},
-    )
-    return studio.store.put(None, manifest)
-
-
-def _in_script(brief: VerseCardBrief, text: str) -> str:
-    simplified = brief.language == "zh-Hans"
-    return script.to_simplified(text) if simplified else script.to_traditional(text)
 
 
 def _set_in_kai(text: str) -> str:
