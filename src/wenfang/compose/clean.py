@@ -1,0 +1,181 @@
+"""Given sound made better: silence cut out, noise taken away, another speed, one loudness.
+
+N frames, C channels
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wenfang.compose.mix import Mix, levelled
+from wenfang.errors import MediaError
+from wenfang.media.audio import Sound
+
+STEP_S = 0.01
+EDGE_S = 0.05  # of silence that stays around what is heard
+WINDOW, HOP = 2048, 512
+LEAST_SPEED, MOST_SPEED = 0.25, 4.0
+FLOOR_DB, OVER = -18.0, 2.0  # what is left of noise; how far above its mean noise may stand
+QUIET_SHARE = 0.1  # of the pieces of a sound, the quietest, that are taken for noise alone
+SEARCH_S = 0.012  # how far a piece may be moved to fit the one before it
+
+
+def silences(
+    sound: Sound, below_db: float = -45.0, least_s: float = 0.5
+) -> tuple[tuple[float, float], ...]:
+    """(start_s, end_s) of everything quieter than `below_db` beside the loudest, if long enough."""
+    power = _power(sound)
+    quiet = power <= power.max(initial=0.0) * 10 ** (below_db / 10)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.view(np.int8), [0]))))
+    spans = (edges.reshape(-1, 2) * STEP_S).tolist()
+    return tuple(
+        (float(start), min(float(end), sound.duration_s))
+        for start, end in spans
+        if end - start >= least_s
+    )
+
+
+def trimmed(sound: Sound, below_db: float = -45.0) -> Sound:
+    """Without the silence at its ends, but for EDGE_S; MediaError where nothing is heard."""
+    power = _power(sound)
+    heard = np.flatnonzero(power > power.max(initial=0.0) * 10 ** (below_db / 10))
+    if not heard.size:
+        raise MediaError("nothing is heard in the sound; give another")
+    rate = sound.sample_rate_hz
+    first = max(0, round((heard[0] * STEP_S - EDGE_S) * rate))
+    after = min(len(sound.samples), round(((heard[-1] + 1) * STEP_S + EDGE_S) * rate))
+    return replace(sound, samples=sound.samples[first:after])
+
+
+def without_silences(
+    sound: Sound, below_db: float = -45.0, least_s: float = 0.5, kept_s: float = 0.15
+) -> Sound:
+    """Every longer silence as short as `kept_s`, joined where it is quiet."""
+    rate, parts, at = sound.sample_rate_hz, [], 0
+    for start_s, end_s in silences(sound, below_db, max(least_s, kept_s)):
+        first = round((start_s + kept_s / 2) * rate) if start_s > 0 else 0
+        after = round((end_s - kept_s / 2) * rate)
+        if end_s >= sound.duration_s:
+            after = len(sound.samples)
+        parts.append(sound.samples[at:first])
+        at = max(first, after)
+    parts.append(sound.samples[at:])
+    whole = np.concatenate(parts)
+    if not len(whole):
+        raise MediaError("nothing is heard in the sound; give another")
+    return replace(sound, samples=whole)
+
+
+def parts_between(sound: Sound, below_db: float = -45.0, least_s: float = 0.5) -> tuple[Sound, ...]:
+    """What lies between longer silences, each with EDGE_S around it."""
+    rate = sound.sample_rate_hz
+    found, at = [], 0.0
+    for start_s, end_s in (*silences(sound, below_db, least_s), (sound.duration_s, 0.0)):
+        if start_s - at > STEP_S:
+            first = max(0, round((at - EDGE_S) * rate))
+            found.append(
+                replace(sound, samples=sound.samples[first : round((start_s + EDGE_S) * rate)])
+            )
+        at = end_s
+    return tuple(found)
+
+
+def denoised(sound: Sound, strength: float = 1.0) -> Sound:
+    """Less of what always sounds: each frequency is let down where it is no louder than the noise,
+    which is what sounds in the quietest pieces (spectral gating, Boll 1979).
+
+    strength  from 0, nothing, to 1
+    """
+    if not isfinite(strength) or not 0 <= strength <= 1:
+        raise MediaError("a strength of {value} has no meaning; give 0 to 1", value=strength)
+    if len(sound.samples) < 2 * WINDOW:
+        return sound
+    columns = [_gated(channel.astype(np.float64), strength) for channel in sound.samples.T]
+    return replace(sound, samples=np.stack(columns, axis=1).astype(np.float32))
+
+
+def _gated(channel: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    padded = np.pad(channel, (WINDOW, 2 * WINDOW))
+    window = np.hanning(WINDOW + 1)[:-1]
+    starts = np.arange(0, len(padded) - WINDOW, HOP)
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[starts] * window
+    spectrum = np.fft.rfft(pieces, axis=1)
+    power = np.abs(spectrum) ** 2
+    within = (starts >= WINDOW) & (starts < WINDOW + len(channel) - WINDOW)
+    loudness = power.sum(axis=1)
+    quiet = within & (loudness <= np.quantile(loudness[within], QUIET_SHARE))
+    noise = power[quiet].mean(axis=0)
+    kept = np.clip((power / np.maximum(noise, 1e-20) / OVER**2 - 0.5) / 1.5, 0, 1)
+    # What stands alone in time is a chance of the noise; its neighbours decide with it.
+    smooth = (np.roll(kept, 1, axis=0) + 2 * kept + np.roll(kept, -1, axis=0)) / 4
+    floor = 10 ** (FLOOR_DB / 20)
+    gain = 1 - strength * (1 - np.maximum(smooth, floor))
+    made = np.fft.irfft(spectrum * gain, WINDOW, axis=1) * window
+    out, weight = np.zeros(len(padded)), np.zeros(len(padded))
+    for start, piece in zip(starts.tolist(), made, strict=True):
+        out[start : start + WINDOW] += piece
+        weight[start : start + WINDOW] += window**2
+    return (out / np.maximum(weight, 1e-6))[WINDOW : WINDOW + len(channel)]
+
+
+def at_speed(sound: Sound, speed: float) -> Sound:
+    """Faster or slower at the same pitch: pieces laid over each other where they fit best (WSOLA,
+    Verhelst & Roelands 1993).
+    """
+    if not isfinite(speed) or not LEAST_SPEED <= speed <= MOST_SPEED:
+        raise MediaError(
+            "a speed of {value} cannot be played; give {least} to {most}",
+            value=speed,
+            least=LEAST_SPEED,
+            most=MOST_SPEED,
+        )
+    rate = sound.sample_rate_hz
+    size = 2 * round(0.02 * rate)
+    if speed == 1 or len(sound.samples) < 3 * size:
+        return sound
+    half, reach = size // 2, round(SEARCH_S * rate)
+    count = round(len(sound.samples) / speed)
+    padded = np.pad(sound.samples.astype(np.float64), ((reach, size + 2 * reach), (0, 0)))
+    mono = padded.mean(axis=1)
+    window = np.hanning(size + 1)[:-1][:, None]
+    out = np.zeros((count + 2 * size, padded.shape[1]))
+    begun = reach
+    for at in range(0, count, half):
+        out[at : at + size] += padded[begun : begun + size] * window
+        natural = mono[begun + half : begun + half + half]  # what would have come next
+        wanted = min(round((at + half) * speed), len(sound.samples)) + reach
+        begun = _best(mono, natural, wanted, reach)
+    out[:half] /= np.maximum(window[:half], 1e-3)  # nothing lies under the first rise
+    return replace(sound, samples=out[:count].astype(np.float32))
+
+
+def _best(mono: NDArray[np.float64], natural: NDArray[np.float64], wanted: int, reach: int) -> int:
+    """Where, near `wanted`, the sound is most like what would have come next."""
+    first = max(0, wanted - reach)
+    room = mono[first : wanted + reach + len(natural)]
+    if len(room) <= len(natural):
+        return min(wanted, len(mono) - 2 * len(natural))
+    size = 1 << (len(room) - 1).bit_length()
+    alike = np.fft.irfft(np.fft.rfft(room, size) * np.fft.rfft(natural, size).conj(), size)
+    alike = alike[: len(room) - len(natural) + 1]
+    sums = np.cumsum(np.concatenate(([0.0], room**2)))
+    energy = sums[len(natural) :] - sums[: -len(natural)]
+    best = first + int(np.argmax(alike / np.sqrt(np.maximum(energy, 1e-9))))
+    return min(best, len(mono) - 2 * len(natural))
+
+
+def normalised(sound: Sound, lufs: float = -14.0, peak_dbtp: float = -1.0) -> Sound:
+    """As loud as asked, with no true peak above what is asked."""
+    return levelled(sound, Mix(lufs=lufs, peak_dbtp=peak_dbtp))
+
+
+def _power(sound: Sound) -> NDArray[np.float64]:
+    """Mean square of each STEP_S, the last one filled up with silence."""
+    step = max(1, round(STEP_S * sound.sample_rate_hz))
+    mono = (sound.samples.astype(np.float64) ** 2).mean(axis=1)
+    padded = np.pad(mono, (0, -len(mono) % step))
+    return np.asarray(padded.reshape(-1, step).mean(axis=1))
