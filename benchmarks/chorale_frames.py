@@ -179,7 +179,8 @@ def trained(kind: str, data: Data, steps: int) -> tuple[Joint | Independent, dic
         optim.set_rate(optimizers, min(1, step / 50) * min(1.0, (steps - step + 1) / (0.5 * steps)))
         for one in optimizers:
             one.zero_grad()
-        (model.nats(pieces, shifts).sum() / sum(map(len, pieces))).backward()
+        loss = model.nats(pieces, shifts).sum() / sum(map(len, pieces))
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights.values(), 1.0)
         for one in optimizers:
             one.step()

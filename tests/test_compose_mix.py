@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -33,7 +34,7 @@ def measured_by_ffmpeg(sound: Sound) -> tuple[float, float]:
     graph = av.filter.Graph()
     source = graph.add_abuffer(
         sample_rate=sound.sample_rate_hz, format="flt", layout="stereo",
-        time_base=f"1/{sound.sample_rate_hz}",
+        time_base=Fraction(1, sound.sample_rate_hz),
     )  # fmt: skip
     meter, sink = graph.add("ebur128", "peak=true:metadata=1"), graph.add("abuffersink")
     source.link_to(meter)

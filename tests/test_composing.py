@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_a_melody_is_harmonised(model: MusicModel, melody: Path) -> None:
 
 def test_a_piece_is_continued_filled_and_varied(model: MusicModel, melody: Path) -> None:
     given = four_parts_of(read_score(melody.read_bytes()))
-    start = {"start": str(melody)}
+    start: dict[str, Any] = {"start": str(melody)}
     longer = four_parts_of(one(model, task="continue", bars=2, **start).score)
     assert longer.bars == 6
     assert np.array_equal(longer.pitches[: len(given)], given.pitches)

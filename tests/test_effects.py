@@ -83,9 +83,9 @@ def test_what_names_no_effect_is_refused(text: str) -> None:
 
 
 def test_settings_without_a_meaning_are_refused() -> None:
-    for settings in ({"seconds": -1.0}, {"seconds": 1e4}, {"intensity": 2.0}, {"pitch": 99.0}):
-        with pytest.raises(ConfigError, match="settings"):
-            EffectOptions(**settings)
+    for name, value in (("seconds", -1.0), ("seconds", 1e4), ("intensity", 2.0), ("pitch", 99.0)):
+        with pytest.raises(ConfigError, match=f"settings.{name}"):
+            EffectOptions(**{name: value})  # type: ignore[arg-type]
 
 
 def test_an_effect_is_sealed_and_made_again(call: Call) -> None:

@@ -71,7 +71,7 @@ def _entropy_bits(counts: NDArray[np.float64]) -> float:
 
 
 def _groove(piece: FourParts) -> float:
-    begun = piece.struck.any(axis=1)
+    begun = np.asarray(piece.struck.any(axis=1))
     whole = [begun[rows] for rows in _bars(piece) if len(rows) == piece.bar]
     if len(whole) < 2:
         return 1.0
@@ -113,7 +113,8 @@ def beside_real(
         name: (
             float(np.mean(ours[name])),
             float(np.mean(theirs[name])),
-            *(float(np.percentile(theirs[name], share)) for share in (25, 75)),
+            float(np.percentile(theirs[name], 25)),
+            float(np.percentile(theirs[name], 75)),
         )
         for name in NAMES
     }
