@@ -31,6 +31,7 @@ from wenfang.checks.policy import (
 )
 from wenfang.checks.rights import rights
 from wenfang.checks.sameness import batch_sameness, repeated_text
+from wenfang.checks.sound import sound_clipping, sound_loudness, sound_silence
 from wenfang.checks.words import fold, read_terms, words
 from wenfang.config import nearest
 from wenfang.errors import NotFoundError
@@ -47,6 +48,9 @@ CHECKS: dict[str, Callable[[Material], Check]] = {
     "picture_copy": picture_copy,
     "picture_neighbour": picture_neighbour,
     "melody_copy": melody_copy,
+    "sound_clipping": sound_clipping,
+    "sound_silence": sound_silence,
+    "sound_loudness": sound_loudness,
     "facts": facts,
     "batch_sameness": batch_sameness,
     "repeated_text": repeated_text,
@@ -60,6 +64,7 @@ TEXT = ("copied_lines", "longest_copy", "near_copy", "folder_copy", "words", "of
 BATCH = (*TEXT, "batch_sameness")
 PICTURE = ("picture_copy", "picture_neighbour", "rights")
 MELODY = ("melody_copy", "rights")
+SOUND = ("sound_clipping", "sound_silence", "sound_loudness")
 
 
 def judge(
@@ -109,6 +114,7 @@ __all__ = [
     "MELODY",
     "PICTURE",
     "POLICY",
+    "SOUND",
     "TEXT",
     "VERSE",
     "Action",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wenfang.data.comparison import Comparison
     from wenfang.data.melody_index import MelodyIndex
     from wenfang.data.picture_index import PictureEncoder, PictureIndex, VectorIndex
+    from wenfang.media.audio import Sound
     from wenfang.media.midi import Note
 
 # "note" says that something was seen or could not be measured, "warn" that a check failed which
@@ -42,6 +43,7 @@ class Material:
     facts     what it must tell, by slot (`checks.facts.SLOTS`); empty where it tells none
     picture   its pixels
     melody    its notes, such as `media.midi.notes` gives
+    sound     its samples
     siblings  the other texts of its batch; `earlier` texts of pieces made before
 
     What its model brings along:
@@ -62,6 +64,7 @@ class Material:
     facts: Mapping[str, str] = field(default_factory=dict)
     picture: Image.Image | None = None
     melody: tuple[Note, ...] | None = None
+    sound: Sound | None = None
     siblings: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
     index: CopyIndex | None = None

@@ -14,13 +14,15 @@ from wenfang.backends.composer import Composer, PartSampling
 from wenfang.backends.loading import load_named
 from wenfang.backends.speech.espeak import Espeak
 from wenfang.backends.speech.speaker import SpeechOptions, Spoken, Timed, Voice
+from wenfang.checks import SOUND, Material, Report, gate
 from wenfang.compose.effects import EFFECTS, EffectOptions, find_effect, sound_of
 from wenfang.compose.mix import Mix, Track, mix
 from wenfang.compose.perform import ARRANGEMENTS, find_arrangement, perform
 from wenfang.compose.voice import polished
+from wenfang.data.melody_index import MELODY_INDEX, MelodyIndex
 from wenfang.data.part_tokens import MOST_BARS, Asked
 from wenfang.device import environment, noise
-from wenfang.errors import BriefError
+from wenfang.errors import BriefError, CheckError
 from wenfang.knowledge import script
 from wenfang.knowledge.moods import DEFAULT, MOODS, Mood, key_for, mood_of
 from wenfang.media.audio import Sound
@@ -37,7 +39,7 @@ from wenfang.seal import Payload, SealedFile
 from wenfang.store import Link, Manifest
 
 COMPOSER = "chorale"
-MUSIC_BEATS = 4
+MUSIC_BEATS, CANDIDATES = 4, 4
 BEFORE_S, AFTER_S = 3.4, 4.6  # of music alone
 MUSIC_DB, DUCKED_DB, AMBIENT_DB = -5.0, 9.0, -13.0
 TITLE_PAUSE = "。\n\n"
@@ -125,6 +127,27 @@ class VerseRecitalBrief:
         _ = self.card
 
 
+def _with_sound(report: Report, heard: Heard, composer: Composer | None, studio: Studio) -> Report:
+    """The poem's report and what is to be said of the sound; CheckError where that blocks."""
+    material = Material(
+        sound=heard.sound,
+        melody=tuple(heard.score.notes()) if heard.score else None,
+        melodies=_known(composer),
+    )
+    found = studio.judge.ask(material, (*SOUND, *(("melody_copy",) if heard.score else ())))
+    joined = (*report.checks, *found.checks)
+    verdict = gate(joined)
+    if verdict.decision == "block":
+        raise CheckError("the recital does not pass ({reasons}); try another seed", reasons=verdict)
+    return Report(checks=joined, verdict=verdict)
+
+
+def _known(composer: Composer | None) -> MelodyIndex | None:
+    """The melodies that the composer learnt from, where its bundle tells them."""
+    path = composer.loaded.folder / MELODY_INDEX if composer else None
+    return MelodyIndex.load(path) if path and path.is_file() else None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Heard:
     """A recital: its sound, and when each line is read."""
@@ -152,6 +175,7 @@ def verse_recital(brief: VerseRecitalBrief, studio: Studio) -> Piece:
     verse = tuple(card.rules.punctuated(lines))
     studio.on_event(Event(step="read", done=1, of=4))
     heard = recite(brief, title, verse, composer)
+    written = replace(written, report=_with_sound(written.report, heard, composer, studio))
     inputs = made_from if studio.private else (*made_from, Link(role="poem", id=poem.id))
     facts: dict[str, Any] = {
         "made_with": made_with,
@@ -243,7 +267,12 @@ def _score(composer: Composer, brief: VerseRecitalBrief, mood: Mood, seconds: fl
     asked = Asked(
         key=key_for(mood, choice), beats=MUSIC_BEATS, upbeat=0, bars=bars, density=mood.density
     )
-    (piece,) = composer.compose([asked], [(brief.seed, "recital")], PartSampling())
+    streams = [(brief.seed, "recital", number) for number in range(CANDIDATES)]
+    drawn = composer.compose([asked] * CANDIDATES, streams, PartSampling())
+    known = _known(composer)
+    # The one that says least after others; of equals the first.
+    piece = min(drawn, key=lambda one: known.longest_copy([*one.score().notes()]).intervals
+                if known else 0)  # fmt: skip
     # The last two bars last longer by a third of what they are slowed by.
     beats = len(piece) / BEAT + slowed / 3 * 2 * MUSIC_BEATS
     return piece.articulated().score(beats * 60 / (seconds - 1.5))
