@@ -99,6 +99,22 @@ def test_words_are_left_out_of_some_pictures_in_training() -> None:
 
 
 @torch.no_grad()
+def test_a_shift_asks_more_often_where_there_is_more_noise() -> None:
+    path = Flow()
+    plain, moved = (
+        Denoising(path=path, times="logit-normal", shift=shift).draw_times(
+            400, torch.Generator().manual_seed(0)
+        )
+        for shift in (1.0, 3.0)
+    )
+    assert (moved > plain).all()
+    assert moved.median() == pytest.approx(0.75, abs=0.01)
+    assert path.first <= moved.min() < moved.max() <= path.last
+    assert path.snr(moved.median()) < path.snr(plain.median())
+    with pytest.raises(ConfigError, match=r"objective\.shift"):
+        Denoising(path=path, shift=0.0)
+
+
 def test_places_are_told_in_another_size_too() -> None:
     model = awake("dit")
     assert model(normal(2, 3, 12, 8), torch.zeros(2)).shape == (2, 3, 12, 8)

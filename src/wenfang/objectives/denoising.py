@@ -30,6 +30,8 @@ class Denoising:
     times         "uniform", or "logit-normal", which asks more often in the middle (Esser et al.
                   2024, arXiv:2403.03206). They are spread evenly over a batch: picture i of B has
                   its time in the i-th of B equal parts, so that the loss varies less
+    shift         moves times towards noise, where only what is said tells what is drawn: a place p
+                  of the path becomes s p / (1 + (s - 1) p) (Esser et al. 2024, eq. 23)
     weighting     "even" for all times; "min-snr" lets the error of the data count by the lesser of
                   its signal-to-noise ratio and `snr_most` (Hang et al. 2023, arXiv:2303.09556)
     no_class      the id that says "no class"
@@ -38,6 +40,7 @@ class Denoising:
 
     path: Path
     times: Times = "uniform"
+    shift: float = 1.0
     weighting: Weighting = "even"
     snr_most: float = 5.0
     no_class: int = 0
@@ -50,6 +53,8 @@ class Denoising:
                 "objective.drop_condition is {value}; it must be at least 0 and below 1",
                 value=self.drop_condition,
             )
+        if self.shift <= 0:
+            raise ConfigError("objective.shift is {value}; it must be above 0", value=self.shift)
         if self.snr_most <= 0:
             raise ConfigError(
                 "objective.snr_most is {value}; it must be above 0", value=self.snr_most
@@ -82,6 +87,7 @@ class Denoising:
             # Quantiles of a normal distribution, squeezed into 0..1.
             normal = torch.erfinv((2 * places - 1).clamp(-1 + 1e-6, 1 - 1e-6)) * math.sqrt(2)
             places = normal.sigmoid()
+        places = self.shift * places / (1 + (self.shift - 1) * places)
         first, last = self.path.first, self.path.last
         return first + (last - first) * places
 

@@ -80,7 +80,9 @@ def emblem() -> Recipe:
             hidden_width=768,
             text_width=192,
         ),
-        objective=ObjectiveConfig(denoising=DenoisingConfig(path="flow", times="logit-normal")),
+        objective=ObjectiveConfig(
+            denoising=DenoisingConfig(path="flow", times="logit-normal", shift=3.0)
+        ),
         optim=OptimConfig(
             kind="muon", lr=1e-3, betas=(0.9, 0.99), schedule="stable-decay", warmup_steps=100
         ),

@@ -158,12 +158,13 @@ def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
     objective = Denoising(
         path=asked.built_path(),
         times=asked.times,
+        shift=asked.shift,
         weighting=asked.weighting,
         snr_most=asked.snr_most,
         no_class=recipe.model.classes,
         drop_condition=asked.drop_condition if recipe.model.classes or recipe.data.words else 0.0,
     )
-    measured = replace(objective, times="uniform", weighting="even", drop_condition=0.0)
+    measured = replace(objective, times="uniform", shift=1.0, weighting="even", drop_condition=0.0)
     phase = Phase(objective=objective, optim=recipe.optim)
     return (phase,), batches, _mean_loss(measured, measured_batches, count)
 

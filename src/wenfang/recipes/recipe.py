@@ -122,6 +122,7 @@ class DenoisingConfig:
     prediction: Literal["", "noise", "data", "velocity", "flow"] = ""
     data_std: float = 1.0
     times: Times = "uniform"
+    shift: float = field(default=1.0, metadata={"later": True})
     weighting: Weighting = "even"
     snr_most: float = 5.0
     drop_condition: float = 0.1
