@@ -141,6 +141,14 @@ def test_music_gives_way_to_speech_and_comes_back() -> None:
     assert steps.max() < 4
 
 
+@pytest.mark.parametrize("pan", [-1.0, 1.0])
+def test_speech_from_one_side_lowers_the_music_too(pan: float) -> None:
+    speech = Track(sound=tone(2.0, 900.0, 1e-9), start_s=2.0, speech=True, pan=pan)
+    made = mix([Track(sound=tone(6.0, 200.0, 0.3), ducked_db=12.0), speech], PLAIN).samples
+    before, under = (made[at * RATE_HZ : (at + 1) * RATE_HZ] for at in (0, 3))
+    assert level_db(under) < level_db(before) - 8
+
+
 def test_a_pause_of_speech_does_not_bring_the_music_back() -> None:
     words = np.concatenate([tone(0.6).samples, np.zeros((RATE_HZ // 2, 1), np.float32)] * 4)
     speech = Track(sound=Sound(samples=words, sample_rate_hz=RATE_HZ), speech=True, gain_db=-200)

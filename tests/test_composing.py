@@ -18,7 +18,7 @@ from wenfang.data.part_batches import part_tokenizer
 from wenfang.engine.composing import Composed, MusicModel
 from wenfang.engine.generating import load_model
 from wenfang.errors import BriefError, ConfigError, MediaError, WenfangError
-from wenfang.knowledge.moods import MOODS, key_in, mood_of
+from wenfang.knowledge.moods import MOODS, mood_of
 from wenfang.media.four_parts import REST, four_parts_of
 from wenfang.media.score import Key, read_score, write_score
 from wenfang.models.load import load
@@ -209,10 +209,11 @@ def test_moods_are_read_in_both_languages(text: str, mood: str | None) -> None:
         ("a walk in Bb major", Key(tonic=10)),
         ("升f小调的歌", Key(tonic=6, minor=True)),
         ("降E大调", Key(tonic=3)),
+        ("一首g小調的歌", Key(tonic=7, minor=True)),
         ("in C# minor", Key(tonic=1, minor=True)),
         ("major trouble", None),
         ("plain", None),
     ],
 )
 def test_keys_are_found_in_prompts(text: str, key: Key | None) -> None:
-    assert key_in(text) == key
+    assert Key.within(text) == key

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiny_music import piece, rows
+from tiny_music import piece, random_piece, rows
 from wenfang.data.batches import Share
 from wenfang.data.chorales import piece_of, record_of
 from wenfang.data.part_batches import PartBatches, example, part_tokenizer, read_pieces
 from wenfang.data.part_tokens import (
     MOST_BARS,
     PIECE,
-    RANGES,
     Asked,
     drawn_known,
     excerpt,
@@ -33,23 +32,6 @@ from wenfang.media.four_parts import REST, FourParts, four_parts_of, heard_metre
 from wenfang.media.midi import Note
 from wenfang.media.score import TICKS, Key, Metre, Part, Score
 from wenfang.tokenizer import PADDING
-
-
-def random_piece(seed: int, *, bars: int = 3, beats: int = 4, upbeat: int = 0) -> FourParts:
-    """Anything that tokens can tell: silences, short notes, notes struck again."""
-    draw = np.random.default_rng(seed)
-    count = bars * beats * 4 + upbeat
-    grid = np.stack(
-        [draw.choice([REST, *range(low, high + 1)], count) for low, high in RANGES], axis=1
-    ).astype(np.int16)
-    for at in range(1, count):  # most things go on
-        held = draw.random(4) < 0.7
-        grid[at, held] = grid[at - 1, held]
-    struck = (draw.random(grid.shape) < 0.1) & (grid != REST)
-    struck[0] = grid[0] != REST
-    struck[1:] |= (grid[1:] != grid[:-1]) & (grid[1:] != REST)
-    key = Key(tonic=seed % 12, minor=bool(seed % 2))
-    return FourParts(pitches=grid, struck=struck, beats=beats, upbeat=upbeat, key=key)
 
 
 def same(one: FourParts, other: FourParts) -> bool:

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from test_four_parts import random_piece
-from tiny_music import piece
+from tiny_music import piece, random_piece
 from wenfang.backends.composer import continued, filled_in, harmonised, varied
 from wenfang.data.part_batches import part_tokenizer
 from wenfang.data.part_tokens import RANGES, Asked, piece_from, prompt_tokens

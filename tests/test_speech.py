@@ -14,7 +14,7 @@ import wenfang as wf
 from conftest import Call
 from wenfang.backends.speech import espeak
 from wenfang.backends.speech.espeak import Espeak, syllables
-from wenfang.backends.speech.speaker import SpeechOptions, estimated_words, phrases_of
+from wenfang.backends.speech.speaker import SpeechOptions, phrases_of
 from wenfang.compose.voice import AIR_S, polished
 from wenfang.engine.generating import load_model
 from wenfang.errors import BriefError, ConfigError, DependencyError, WenfangError
@@ -245,12 +245,6 @@ def test_the_same_text_sounds_the_same() -> None:
     one, other = (Espeak().speak("海上明月。The moon.", SpeechOptions()) for _ in range(2))
     assert np.array_equal(one.sound.samples, other.sound.samples)
     assert one.words == other.words
-
-
-def test_words_of_a_voice_that_tells_none_are_spread() -> None:
-    timed = estimated_words("海上 moon", 3.0)
-    assert [one.text for one in timed] == ["海", "上", "moon"]
-    assert timed[-1].end_s == pytest.approx(3.0)
 
 
 def test_a_reading_is_sealed_and_made_again(tmp_path: Path, call: Call) -> None:

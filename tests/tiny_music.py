@@ -12,9 +12,10 @@ import numpy as np
 from wenfang.atomic import write_json
 from wenfang.data.chorales import record_of
 from wenfang.data.dataset import Dataset
+from wenfang.data.part_tokens import RANGES
 from wenfang.data.request import Source
 from wenfang.data.rows import write_rows
-from wenfang.media.four_parts import BEAT, FourParts
+from wenfang.media.four_parts import BEAT, REST, FourParts
 from wenfang.media.score import Key
 from wenfang.models import gpt
 from wenfang.recipes import RECIPES
@@ -35,6 +36,23 @@ def piece(bars: int = 4, *, beats: int = 4, upbeat: int = 0, shift: int = 0) -> 
     struck[0] = True
     struck[1:] = grid[1:] != grid[:-1]
     key = Key(tonic=shift % 12)
+    return FourParts(pitches=grid, struck=struck, beats=beats, upbeat=upbeat, key=key)
+
+
+def random_piece(seed: int, *, bars: int = 3, beats: int = 4, upbeat: int = 0) -> FourParts:
+    """Anything that tokens can tell: silences, short notes, notes struck again."""
+    draw = np.random.default_rng(seed)
+    count = bars * beats * 4 + upbeat
+    grid = np.stack(
+        [draw.choice([REST, *range(low, high + 1)], count) for low, high in RANGES], axis=1
+    ).astype(np.int16)
+    for at in range(1, count):  # most things go on
+        held = draw.random(4) < 0.7
+        grid[at, held] = grid[at - 1, held]
+    struck = (draw.random(grid.shape) < 0.1) & (grid != REST)
+    struck[0] = grid[0] != REST
+    struck[1:] |= (grid[1:] != grid[:-1]) & (grid[1:] != REST)
+    key = Key(tonic=seed % 12, minor=bool(seed % 2))
     return FourParts(pitches=grid, struck=struck, beats=beats, upbeat=upbeat, key=key)
 
 

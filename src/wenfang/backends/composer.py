@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 
+from wenfang.data.melody_index import MELODY_INDEX, MelodyIndex
 from wenfang.data.part_tokens import (
     MOST_BARS,
     RANGES,
@@ -46,6 +48,12 @@ class Composer:
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
         self.model, self.tokenizer = language_model(loaded, "parts")
+
+    @cached_property
+    def melodies(self) -> MelodyIndex | None:
+        """Of what the bundle learnt from, where it tells them."""
+        path = self.loaded.folder / MELODY_INDEX
+        return MelodyIndex.load(path) if path.is_file() else None
 
     def compose(
         self, asked: Sequence[Asked], streams: Sequence[Stream], sampling: Sampling

@@ -7,6 +7,7 @@ import numpy as np
 from wenfang.checks.check import Check, Evidence, Material, not_measured
 from wenfang.media.audio import Sound
 from wenfang.media.loudness import SILENCE_LUFS, loudness_lufs
+from wenfang.media.quiet import above, runs, step_powers
 
 VERSION = "1"
 NO_SOUND = "there is no sound to judge"
@@ -49,14 +50,9 @@ def sound_silence(material: Material) -> Check:
 
 
 def _longest_silence_s(sound: Sound) -> float:
-    step = max(1, round(STEP_S * sound.sample_rate_hz))
-    mono = (sound.samples.astype(np.float64) ** 2).mean(axis=1)
-    power = np.pad(mono, (0, -len(mono) % step)).reshape(-1, step).mean(axis=1)
-    loudest = power.max(initial=0.0)
-    quiet = power <= loudest * 10 ** (SILENT_DB / 10)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.view(np.int8), [0]))))
-    lengths = edges[1::2] - edges[::2]
-    return float(lengths.max(initial=0) * STEP_S)
+    powers = step_powers(sound.samples, sound.sample_rate_hz, STEP_S)
+    found = runs(~above(powers, SILENT_DB))
+    return max((ended - begun for begun, ended in found), default=0) * STEP_S
 
 
 def sound_loudness(material: Material) -> Check:

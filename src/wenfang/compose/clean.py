@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wenfang.compose.mix import Mix, levelled
 from wenfang.errors import MediaError
 from wenfang.media.audio import Sound
+from wenfang.media.quiet import above, runs, step_powers
 
 STEP_S = 0.01
 EDGE_S = 0.05  # of silence that stays around what is heard
@@ -28,21 +29,16 @@ def silences(
     sound: Sound, below_db: float = -45.0, least_s: float = 0.5
 ) -> tuple[tuple[float, float], ...]:
     """(start_s, end_s) of everything quieter than `below_db` beside the loudest, if long enough."""
-    power = _power(sound)
-    quiet = power <= power.max(initial=0.0) * 10 ** (below_db / 10)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.view(np.int8), [0]))))
-    spans = (edges.reshape(-1, 2) * STEP_S).tolist()
+    quiet = ~above(_power(sound), below_db)
+    spans = [(begun * STEP_S, ended * STEP_S) for begun, ended in runs(quiet)]
     return tuple(
-        (float(start), min(float(end), sound.duration_s))
-        for start, end in spans
-        if end - start >= least_s
+        (start, min(end, sound.duration_s)) for start, end in spans if end - start >= least_s
     )
 
 
 def trimmed(sound: Sound, below_db: float = -45.0) -> Sound:
     """Without the silence at its ends, but for EDGE_S; MediaError where nothing is heard."""
-    power = _power(sound)
-    heard = np.flatnonzero(power > power.max(initial=0.0) * 10 ** (below_db / 10))
+    heard = np.flatnonzero(above(_power(sound), below_db))
     if not heard.size:
         raise MediaError("nothing is heard in the sound; give another")
     rate = sound.sample_rate_hz
@@ -174,8 +170,4 @@ def normalised(sound: Sound, lufs: float = -14.0, peak_dbtp: float = -1.0) -> So
 
 
 def _power(sound: Sound) -> NDArray[np.float64]:
-    """Mean square of each STEP_S, the last one filled up with silence."""
-    step = max(1, round(STEP_S * sound.sample_rate_hz))
-    mono = (sound.samples.astype(np.float64) ** 2).mean(axis=1)
-    padded = np.pad(mono, (0, -len(mono) % step))
-    return np.asarray(padded.reshape(-1, step).mean(axis=1))
+    return step_powers(sound.samples, sound.sample_rate_hz, STEP_S)

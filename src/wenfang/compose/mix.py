@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from wenfang.errors import MediaError
 from wenfang.media.audio import Samples, Sound, resample
 from wenfang.media.loudness import SILENCE_LUFS, loudness_lufs, true_peaks
+from wenfang.media.quiet import above, runs, step_powers
 
 RATE_HZ = 48_000
 LONGEST_S = 1800.0
@@ -59,13 +60,13 @@ class Mix:
 
     duration_s  None: until the last track ends
     lufs        integrated loudness; None: as the tracks give it
-    peak_dbtp   true peak that nothing passes
+    peak_dbtp   true peak that nothing passes; None: whatever it is, for a mix that goes on
     """
 
     duration_s: float | None = None
     rate_hz: int = RATE_HZ
     lufs: float | None = -14.0
-    peak_dbtp: float = -1.0
+    peak_dbtp: float | None = -1.0
 
 
 def mix(tracks: Sequence[Track], asked: Mix | None = None) -> Sound:
@@ -163,12 +164,7 @@ def _lowered(
     for track, samples in placed:
         if not track.speech or not len(samples):
             continue
-        count = -(-len(samples) // step)
-        padded = np.pad(samples[:, 0] ** 2, (0, count * step - len(samples)))
-        power = padded.reshape(count, step).mean(axis=1)
-        heard = np.flatnonzero(power > power.max() * 10 ** (SPOKEN_DB / 10))
-        if not power.max():
-            continue
+        heard = np.flatnonzero(above(step_powers(samples, rate_hz, STEP_S), SPOKEN_DB))
         places = heard + round(track.start_s / STEP_S)
         spoken[places[(places >= 0) & (places < steps)]] = True
     if not spoken.any():
@@ -181,19 +177,13 @@ def _lowered(
     down, up = (round(seconds / STEP_S) for seconds in (FALL_S, RISE_S))
     held = round(HELD_S / STEP_S)
     level = np.zeros(steps)
-    for begun, ended in _runs(spoken):
+    for begun, ended in runs(spoken):
         at = np.arange(steps)
         rise = np.clip((at - (begun - down)) / down, 0, 1)
         fall = np.clip((ended + held + up - at) / up, 0, 1)
         np.maximum(level, np.minimum(rise, fall), out=level)
     smooth = (1 - np.cos(np.pi * level)) / 2
     return np.interp(np.arange(frames), (np.arange(steps) + 0.5) * step, smooth)
-
-
-def _runs(spoken: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(first, after the last) of each run."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], spoken.view(np.int8), [0]))))
-    return [(int(begun), int(ended)) for begun, ended in edges.reshape(-1, 2)]
 
 
 def levelled(sound: Sound, asked: Mix) -> Sound:
@@ -203,8 +193,8 @@ def levelled(sound: Sound, asked: Mix) -> Sound:
     before it is found by some tries. Silence stays silent.
     """
     samples, rate_hz = sound.samples.astype(np.float64), sound.sample_rate_hz
-    ceiling = 10 ** (asked.peak_dbtp / 20)
-    found = loudness_lufs(sound.samples, rate_hz)
+    ceiling = np.inf if asked.peak_dbtp is None else 10 ** (asked.peak_dbtp / 20)
+    found = SILENCE_LUFS if asked.lufs is None else loudness_lufs(sound.samples, rate_hz)
     if asked.lufs is None or found <= SILENCE_LUFS:
         return Sound(samples=limited(samples, ceiling, rate_hz), sample_rate_hz=rate_hz)
     gain_db = asked.lufs - found
@@ -221,6 +211,8 @@ def levelled(sound: Sound, asked: Mix) -> Sound:
 def limited(samples: NDArray[np.float64], ceiling: float, rate_hz: int) -> Samples:
     """(N, C) with true peaks at most at `ceiling`."""
     out = samples
+    if np.isinf(ceiling):
+        return out.astype(np.float32)
     # A gain that changes moves the peaks between frames a little, so it may take a second pass.
     for _ in range(3):
         peaks = true_peaks(out.astype(np.float32))

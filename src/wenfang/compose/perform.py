@@ -137,7 +137,7 @@ def perform(
     ]
     asked = asked or Mix()
     seconds = clock.at(score.end_ticks) + TAIL_S
-    dry = mix(tracks, Mix(duration_s=seconds, rate_hz=asked.rate_hz, lufs=None, peak_dbtp=0.0))
+    dry = mix(tracks, Mix(duration_s=seconds, rate_hz=asked.rate_hz, lufs=None, peak_dbtp=None))
     sounding = Track(sound=in_room(dry, arrangement.room, seed), fade_out_s=TAIL_S * 0.8)
     length = seconds if asked.duration_s is None else asked.duration_s
     return mix([sounding], replace(asked, duration_s=length))
@@ -150,7 +150,7 @@ def performed_loop(
     so that it can be repeated without a seam.
     """
     steady = replace(arrangement, slowing=0.0)
-    plain = Mix(rate_hz=rate_hz, lufs=None, peak_dbtp=-1.0, duration_s=seconds + TAIL_S)
+    plain = Mix(rate_hz=rate_hz, lufs=None, peak_dbtp=None, duration_s=seconds + TAIL_S)
     played = perform(score, steady, seed, plain)
     frames = round(seconds * rate_hz)
     whole = played.samples[:frames].copy()

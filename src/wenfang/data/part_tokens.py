@@ -139,12 +139,20 @@ def _sign(piece: FourParts, at: int, voice: int) -> str:
     return f"{LETTERS[voice]}{'-' if pitch == REST else pitch}"
 
 
+def told_by(name: str) -> tuple[int, int] | None:
+    """(voice, pitch or REST) that a token begins; None for every other token."""
+    if name[:1] not in LETTERS or not (name[1:] == "-" or name[1:].isdecimal()):
+        return None
+    return LETTERS.index(name[0]), REST if name[1:] == "-" else int(name[1:])
+
+
 def piece_from(tokens: Sequence[str], asked: Asked) -> FourParts:
     """What `piece_tokens` told, in the metre and key that were asked; what comes after END counts
     not, and whatever stands before its place is left out.
     """
     bar_cells = asked.beats * BEAT
-    length = asked.bars * bar_cells - ((bar_cells - asked.upbeat) if asked.upbeat else 0)
+    ahead = bar_cells - asked.upbeat if asked.upbeat else 0  # of the first bar, before the upbeat
+    length = asked.bars * bar_cells - ahead
     pitches = np.full((length, len(VOICES)), REST, np.int16)
     struck = np.zeros(pitches.shape, np.bool_)
     bar = cell = -1
@@ -155,11 +163,10 @@ def piece_from(tokens: Sequence[str], asked: Asked) -> FourParts:
             bar, cell = bar + 1, -1
         elif name.startswith("@"):
             cell = int(name[1:])
-        elif name[0] in LETTERS and name[1:2] != "?" and bar >= 0 and cell >= 0:
-            at = bar * bar_cells + cell - ((bar_cells - asked.upbeat) if asked.upbeat else 0)
+        elif (told := told_by(name)) and bar >= 0 and cell >= 0:
+            voice, pitch = told
+            at = bar * bar_cells + cell - ahead
             if 0 <= at < length:
-                voice = LETTERS.index(name[0])
-                pitch = REST if name[1:] == "-" else int(name[1:])
                 pitches[at:, voice] = pitch
                 struck[at, voice] = pitch != REST
     return FourParts(

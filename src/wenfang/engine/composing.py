@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -22,8 +23,9 @@ from wenfang.compose.perform import find_arrangement, perform, performed_loop
 from wenfang.data.part_tokens import DENSITIES, MOST_BARS, MOST_BEATS, Asked
 from wenfang.device import noise
 from wenfang.engine.asset import Asset, BundleMaker, drawn_manifest
+from wenfang.engine.sounding import SOUND_TYPES
 from wenfang.errors import BriefError, ConfigError, MediaError
-from wenfang.knowledge.moods import DEFAULT, MOODS, Mood, key_for, key_in, mood_of
+from wenfang.knowledge.moods import DEFAULT, MOODS, Mood, key_for, mood_of
 from wenfang.media.audio import Sound
 from wenfang.media.four_parts import BEAT, FourParts, four_parts_of
 from wenfang.media.piano_roll import piano_roll
@@ -32,17 +34,7 @@ from wenfang.models.load import Loaded
 from wenfang.seal import Payload
 
 MIDI, SVG = "audio/midi", "image/svg+xml"
-MUSIC_TYPES = {
-    ".mid": MIDI,
-    ".midi": MIDI,
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".mp3": "audio/mpeg",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/opus",
-    ".m4a": "audio/mp4",
-    ".svg": SVG,
-}
+MUSIC_TYPES = {".mid": MIDI, ".midi": MIDI, ".svg": SVG, **SOUND_TYPES}
 Task = Literal["compose", "harmonise", "continue", "fill", "vary", "loop"]
 LONGEST_S = 600.0
 LOOP_BPM = (50.0, 130.0)  # between which a loop's tempo is chosen so that whole bars fill its time
@@ -153,7 +145,7 @@ class Composed(Asset):
         """A Standard MIDI File."""
         return write_score(self.score)
 
-    @property
+    @cached_property
     def audio(self) -> Sound:
         """The piece as it is played, at -14 LUFS."""
         arrangement = find_arrangement(self.arrangement)
@@ -287,7 +279,7 @@ class _Wish:
         mood = MOODS[options.mood or mood_of(prompt) or DEFAULT]
         return cls(
             mood=mood,
-            key=Key.parse(options.key) if options.key else key_in(prompt),
+            key=Key.parse(options.key) if options.key else Key.within(prompt),
             bpm=options.tempo_bpm or float(mood.bpm),
             arrangement=options.arrangement or mood.arrangement,
         )

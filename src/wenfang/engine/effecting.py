@@ -9,31 +9,17 @@ from typing import ClassVar
 from wenfang import config
 from wenfang.backends.texts import OnText
 from wenfang.compose.effects import EffectOptions, find_effect, sound_of
-from wenfang.engine.asset import Asset, Maker, made_manifest
-from wenfang.engine.sounding import SOUND_TYPES, sound_content
-from wenfang.media.audio import Sound
-from wenfang.seal import Payload
+from wenfang.engine.asset import Maker, made_manifest
+from wenfang.engine.sounding import KEPT_AS, SoundAsset, sound_content
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EffectSound(Asset):
+class EffectSound(SoundAsset):
     """An effect."""
 
-    audio: Sound
     effect: str
 
     role: ClassVar[str] = "effect"
-    suffix: ClassVar[str] = ".wav"
-    media_types: ClassVar[Mapping[str, str]] = SOUND_TYPES
-
-    @property
-    def content(self) -> bytes:
-        """FLAC."""
-        return sound_content(self.audio)
-
-    def payload(self, media_type: str) -> Payload:
-        """Encoded once, after its label is heard in it."""
-        return Payload(media_type=media_type, data=self.audio)
 
     def record(self) -> dict[str, object]:
         """Which it is, and how long."""
@@ -63,5 +49,5 @@ class EffectModel(Maker):
         return EffectSound(
             audio=sound,
             effect=effect,
-            manifest=made_manifest(self.name, prompt, "audio/flac", sound_content(sound), told),
+            manifest=made_manifest(self.name, prompt, KEPT_AS, sound_content(sound), told),
         )

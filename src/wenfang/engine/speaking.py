@@ -11,35 +11,20 @@ from wenfang.backends.speech.espeak import Espeak
 from wenfang.backends.speech.speaker import Speaker, SpeechOptions, Spoken
 from wenfang.backends.texts import OnText
 from wenfang.compose.voice import polished
-from wenfang.engine.asset import Asset, Maker, made_manifest
-from wenfang.engine.sounding import SOUND_TYPES, sound_content
-from wenfang.media.audio import Sound
-from wenfang.seal import Payload
+from wenfang.engine.asset import Maker, made_manifest
+from wenfang.engine.sounding import KEPT_AS, SoundAsset, sound_content
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Speech(Asset):
-    """A reading.
+class Speech(SoundAsset):
+    """A reading, stereo, at -14 LUFS.
 
-    audio   stereo, at -14 LUFS
     spoken  the voice's own sound, and when each phrase, word and phoneme is heard
     """
 
-    audio: Sound
     spoken: Spoken
 
     role: ClassVar[str] = "speech"
-    suffix: ClassVar[str] = ".wav"
-    media_types: ClassVar[Mapping[str, str]] = SOUND_TYPES
-
-    @property
-    def content(self) -> bytes:
-        """FLAC."""
-        return sound_content(self.audio)
-
-    def payload(self, media_type: str) -> Payload:
-        """Encoded once, after its label is heard in it."""
-        return Payload(media_type=media_type, data=self.audio)
 
     def record(self) -> dict[str, object]:
         """How long it is, and when each phrase and word is heard."""
@@ -78,9 +63,7 @@ class SpeechModel(Maker):
             Speech(
                 audio=audio,
                 spoken=spoken,
-                manifest=made_manifest(
-                    self.name, prompt, "audio/flac", content, {"seed": seed, **told}
-                ),
+                manifest=made_manifest(self.name, prompt, KEPT_AS, content, {"seed": seed, **told}),
             )
             for seed in seeds
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wenfang.media.score import NAMES, Key
+from wenfang.media.score import Key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,35 +79,3 @@ def key_for(mood: Mood, choice: int) -> Key:
     """One of the usual keys of a mood's mode, by a number."""
     tonics = MINOR_TONICS if mood.minor else MAJOR_TONICS
     return Key(tonic=tonics[choice % len(tonics)], minor=mood.minor)
-
-
-def key_in(text: str) -> Key | None:
-    """A key that a text names: "in G minor", "降E大调"."""
-    folded = text.casefold()
-    for minor in (True, False):
-        modes = ("minor", "小调", "小調") if minor else ("major", "大调", "大調")
-        for mode in modes:
-            place = folded.find(mode)
-            if place < 0:
-                continue
-            before = text[:place].rstrip()
-            for length in (2, 1):
-                name = before[-length:] if len(before) >= length else ""
-                parsed = _tonic(name)
-                if parsed is not None:
-                    return Key(tonic=parsed, minor=minor)
-    return None
-
-
-def _tonic(name: str) -> int | None:
-    signs = {"♭": "b", "♯": "#"}
-    plain = "".join(signs.get(one, one) for one in name)
-    flat, sharp = plain[:1] == "降", plain[:1] == "升"
-    if flat or sharp:
-        base = _tonic(plain[1:])
-        return None if base is None else (base + (1 if sharp else -1)) % 12
-    wanted = plain[:1].upper() + plain[1:]
-    enharmonic = {"C#": 1, "D#": 3, "G#": 8, "A#": 10, "Gb": 6, "Cb": 11}
-    if wanted in NAMES:
-        return NAMES.index(wanted)
-    return enharmonic.get(wanted)

@@ -39,8 +39,11 @@ MICROSECONDS_A_MINUTE = 60_000_000
 SLOWEST_BPM, FASTEST_BPM = 10.0, 400.0
 NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-KEY_TEXT = re.compile(
-    r"\s*([b#♭♯降升]?)([A-G])([b#♭♯]?)\s*(major|minor|maj|min|m|大调|小调)?\s*", re.IGNORECASE
+TONIC = r"([b#♭♯降升]?)([A-G])([b#♭♯]?)"
+KEY_TEXT = re.compile(rf"\s*{TONIC}\s*(major|minor|maj|min|m|大[调調]|小[调調])?\s*", re.IGNORECASE)
+# Within other words a key is told by its mode.
+KEY_WITHIN = re.compile(
+    rf"(?<![A-Za-z]){TONIC}\s*(major|minor|大[调調]|小[调調])(?![a-z])", re.IGNORECASE
 )
 Thing = TypeVar("Thing")
 SHIFT = {"": 0, "b": -1, "♭": -1, "降": -1, "#": 1, "♯": 1, "升": 1}
@@ -59,9 +62,19 @@ class Key:
         found = KEY_TEXT.fullmatch(text)
         if found is None:
             raise MediaError("{key} is no key; write C major, F# minor or 降E大调", key=text)
-        before, letter, after, mode = found.groups()
+        return cls._of(found)
+
+    @classmethod
+    def within(cls, text: str) -> Key | None:
+        """The first key that a text names with its mode: "in G minor", "降E大调的歌"."""
+        found = KEY_WITHIN.search(text)
+        return cls._of(found) if found else None
+
+    @classmethod
+    def _of(cls, found: re.Match[str]) -> Key:
+        before, letter, after, mode = found.groups(default="")
         shift = SHIFT[before.lower()] + SHIFT[after.lower()]
-        minor = (mode or "") in ("m", "小调") or (mode or "").lower().startswith("min")
+        minor = mode == "m" or mode.lower().startswith(("min", "小"))
         return cls(tonic=(NATURAL[letter.upper()] + shift) % 12, minor=minor)
 
     @property

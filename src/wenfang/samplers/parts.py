@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wenfang.data.part_tokens import LETTERS, RANGES, Asked, piece_tokens
+from wenfang.data.part_tokens import LETTERS, RANGES, Asked, piece_tokens, told_by
 from wenfang.knowledge.part_writing import PERFECT, is_parallel
 from wenfang.media.four_parts import BEAT, REST, VOICES
 from wenfang.tokenizer import END, Tokenizer
@@ -40,9 +40,7 @@ class PartWords:
         ]
         self.rest = [tokenizer.id(f"{letter}-") for letter in LETTERS]
         self.told = {
-            token: (voice, pitch)
-            for voice in range(len(VOICES))
-            for pitch, token in [*self.pitch[voice].items(), (REST, self.rest[voice])]
+            token: told for token, name in enumerate(self.names) if (told := told_by(name))
         }
 
 
@@ -268,9 +266,8 @@ def _forced(asked: Asked) -> dict[tuple[int, int], dict[int, int]]:
                     found.setdefault((bar, first), {})[voice] = pitch
         elif name.startswith("@"):
             cell = int(name[1:])
-        elif name != END:
-            voice = LETTERS.index(name[0])
-            pitch = REST if name[1:] == "-" else int(name[1:])
+        elif told := told_by(name):
+            voice, pitch = told
             sounding[voice] = pitch
             if asked.known[bar, voice]:
                 found.setdefault((bar, cell), {})[voice] = pitch

@@ -13,13 +13,18 @@ from wenfang import config
 from wenfang.backends.composer import Composer, PartSampling
 from wenfang.backends.loading import load_named
 from wenfang.backends.speech.espeak import Espeak
-from wenfang.backends.speech.speaker import SpeechOptions, Spoken, Timed, Voice
+from wenfang.backends.speech.speaker import (
+    SpeechOptions,
+    Spoken,
+    Timed,
+    Voice,
+    phrases_of,
+)
 from wenfang.checks import SOUND, Material, Report, gate
 from wenfang.compose.effects import EFFECTS, EffectOptions, find_effect, sound_of
 from wenfang.compose.mix import Mix, Track, mix
 from wenfang.compose.perform import ARRANGEMENTS, find_arrangement, perform
 from wenfang.compose.voice import polished
-from wenfang.data.melody_index import MELODY_INDEX, MelodyIndex
 from wenfang.data.part_tokens import MOST_BARS, Asked
 from wenfang.device import environment, noise
 from wenfang.errors import BriefError, CheckError
@@ -43,7 +48,6 @@ MUSIC_BEATS, CANDIDATES = 4, 4
 BEFORE_S, AFTER_S = 3.4, 4.6  # of music alone
 MUSIC_DB, DUCKED_DB, AMBIENT_DB = -5.0, 9.0, -13.0
 TITLE_PAUSE = "。\n\n"
-MARKS_AS_SPACES = {ord(mark): " " for mark in "，。、：；！？"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +136,7 @@ def _with_sound(report: Report, heard: Heard, composer: Composer | None, studio:
     material = Material(
         sound=heard.sound,
         melody=tuple(heard.score.notes()) if heard.score else None,
-        melodies=_known(composer),
+        melodies=composer.melodies if composer else None,
     )
     found = studio.judge.ask(material, (*SOUND, *(("melody_copy",) if heard.score else ())))
     joined = (*report.checks, *found.checks)
@@ -140,12 +144,6 @@ def _with_sound(report: Report, heard: Heard, composer: Composer | None, studio:
     if verdict.decision == "block":
         raise CheckError("the recital does not pass ({reasons}); try another seed", reasons=verdict)
     return Report(checks=joined, verdict=verdict)
-
-
-def _known(composer: Composer | None) -> MelodyIndex | None:
-    """The melodies that the composer learnt from, where its bundle tells them."""
-    path = composer.loaded.folder / MELODY_INDEX if composer else None
-    return MelodyIndex.load(path) if path and path.is_file() else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -269,7 +267,7 @@ def _score(composer: Composer, brief: VerseRecitalBrief, mood: Mood, seconds: fl
     )
     streams = [(brief.seed, "recital", number) for number in range(CANDIDATES)]
     drawn = composer.compose([asked] * CANDIDATES, streams, PartSampling())
-    known = _known(composer)
+    known = composer.melodies
     # The one that says least after others; of equals the first.
     piece = min(drawn, key=lambda one: known.longest_copy([*one.score().notes()]).intervals
                 if known else 0)  # fmt: skip
@@ -289,10 +287,11 @@ def _ambience(asked: Recital, title: str) -> str:
 
 def _lines(spoken: Spoken, verse: tuple[str, ...], after_s: float) -> tuple[Timed, ...]:
     """When each line is read: the voice's phrases after the title, in their order."""
-    phrases = list(spoken.phrases[-_phrases_in(verse) :])
+    counts = [len(phrases_of(line)) for line in verse]
+    phrases = list(spoken.phrases[-sum(counts) :])
     found = []
-    for line in verse:
-        own = [phrases.pop(0) for _ in range(_phrases_in((line,)))]
+    for line, count in zip(verse, counts, strict=True):
+        own = [phrases.pop(0) for _ in range(count)]
         found.append(
             Timed(
                 text=line,
@@ -301,11 +300,6 @@ def _lines(spoken: Spoken, verse: tuple[str, ...], after_s: float) -> tuple[Time
             )
         )
     return tuple(found)
-
-
-def _phrases_in(verse: tuple[str, ...]) -> int:
-    """Phrases of punctuated lines."""
-    return len("".join(f"{line} " for line in verse).translate(MARKS_AS_SPACES).split())
 
 
 def _payloads(title: str, verse: tuple[str, ...], heard: Heard) -> list[tuple[str, Payload]]:

@@ -160,16 +160,3 @@ def joined_speech(parts: Sequence[tuple[Phrase, Spoken]]) -> Spoken:
         words=tuple(words),
         phonemes=tuple(phonemes),
     )
-
-
-def estimated_words(text: str, seconds: float) -> tuple[Timed, ...]:
-    """Times of words where a voice tells none: a Chinese character counts as one, a letter as a
-    third, spread evenly.
-    """
-    found = re.findall(rf"[{HAN}]|[A-Za-z0-9À-ɏ'’]+", text)
-    weights = [1.0 if re.match(f"[{HAN}]", word) else 0.6 + 0.33 * len(word) for word in found]
-    total, at, timed = sum(weights) or 1.0, 0.0, []
-    for word, weight in zip(found, weights, strict=True):
-        start, at = at, at + weight
-        timed.append(Timed(text=word, start_s=start / total * seconds, end_s=at / total * seconds))
-    return tuple(timed)
