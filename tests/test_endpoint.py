@@ -17,9 +17,10 @@ from bad_server import DONE, USAGE, Reply, Server, event, good, piece, raw, stat
 from conftest import Call
 from wenfang.backends import choosing
 from wenfang.backends.choosing import open_endpoint, open_writer
-from wenfang.backends.endpoint.openai import Clock, OpenAiWriter
+from wenfang.backends.endpoint.openai import OpenAiWriter
 from wenfang.backends.endpoint.request import request_body
 from wenfang.backends.endpoint.settings import EndpointSettings, parse_endpoint
+from wenfang.backends.endpoint.transport import Clock
 from wenfang.backends.writer import Ask, Draft
 from wenfang.errors import (
     BriefError,

@@ -25,6 +25,7 @@ BRIEFS: dict[str, dict[str, Any]] = {
         },
         "scenario": "verse_recital",
     },
+    "jingle": {"scenario": "jingle", "brand": "Bo", "seconds": 3, "variants": 1},
     "translate": {"scenario": "translate", "text": "# Tea\n\nTom likes tea. I read a book.\n"},
     "venue_ad": {"scenario": "venue_ad", "facts": {"name": "Bo", "type": "pub"}, "drafts": 1},
 }

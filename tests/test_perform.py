@@ -27,6 +27,7 @@ from wenfang.media.loudness import loudness_lufs, true_peak_dbtp
 from wenfang.media.midi import Note
 from wenfang.media.piano_roll import piano_roll
 from wenfang.media.score import TICKS, Part, Score
+from wenfang.media.soundfont import Playing
 
 SCORE = piece(2).score(120)
 
@@ -69,10 +70,31 @@ def test_a_part_asks_for_a_length() -> None:
 
 def test_notes_of_a_score_are_heard_at_their_pitch() -> None:
     note = Note(start_ticks=0, duration_ticks=4 * TICKS, pitch=69, velocity=90)
-    sound = soundfont.play([(0.0, 2.0, note)], program=73)
+    sound = soundfont.play([Playing(notes=[(0.0, 2.0, note)], program=73)])[0]
     spectrum = np.abs(np.fft.rfft(sound.samples[: 2 * soundfont.RATE_HZ, 0]))
     loudest = spectrum.argmax() / 2
     assert min(abs(loudest - 440 * times) for times in (1, 2)) < 8
+
+
+def test_parts_that_play_at_once_sound_as_each_alone() -> None:
+    parts = [
+        Playing(
+            notes=[
+                (0.5 * number, 1.0, Note(start_ticks=0, duration_ticks=1, pitch=48 + number + step))
+                for step in (0, 7, 12)
+            ],
+            program=program,
+            drums=not program,
+        )
+        for number, program in enumerate((52, 48, 0, 19, 73))
+    ]
+    alone = [soundfont.play([part])[0].samples for part in parts]
+    for _ in range(3):
+        together = soundfont.play(parts)
+        assert len({len(sound.samples) for sound in together}) > 1
+        for sound, samples in zip(together, alone, strict=True):
+            assert np.array_equal(sound.samples, samples)
+            assert np.abs(samples).max() > 0.001
 
 
 def test_a_note_that_is_struck_again_is_heard_to_its_end() -> None:

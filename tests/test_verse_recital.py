@@ -16,7 +16,8 @@ from wenfang.media.audio import decode_sound
 from wenfang.media.loudness import loudness_lufs
 from wenfang.media.score import read_score
 from wenfang.scenarios import read_brief
-from wenfang.scenarios.verse_recital import BEFORE_S, VerseRecitalBrief, recite
+from wenfang.scenarios.reciting import BEFORE_S, Reading, Recital, recite
+from wenfang.scenarios.verse_recital import VerseRecitalBrief
 
 VERSE = ("春江潮水連海平，", "海上明月共潮生。", "灩灩隨波千萬里，", "何處春江無月明。")
 
@@ -41,8 +42,11 @@ def test_a_recital_is_made_sealed_and_made_again(home: Path, call: Call) -> None
 
 
 def test_lines_are_timed_and_music_gives_way() -> None:
-    brief = VerseRecitalBrief(subject="春江花月夜", seed=1)
-    heard = recite(brief, "春江花月夜", VERSE, None)
+    heard = recite(Recital(), Reading(title="春江花月夜", verse=VERSE, seed=1), None)
+    assert heard.title.text == "春江花月夜"
+    assert heard.title.start_s == pytest.approx(BEFORE_S, abs=0.2)
+    assert heard.title.end_s < heard.lines[0].start_s
+    assert len(heard.words) == 5 + 4 * 7
     assert [one.text for one in heard.lines] == list(VERSE)
     assert heard.lines[0].start_s > BEFORE_S + 1  # after the title
     for before, after in zip(heard.lines, heard.lines[1:], strict=False):
@@ -62,9 +66,10 @@ def test_lines_are_timed_and_music_gives_way() -> None:
 
 def test_without_music_and_ambience_there_is_the_voice_alone() -> None:
     _, brief = read_brief(asked(music="", ambience="none", voice="man", speed=1.2), "brief")
-    heard = recite(brief, "春江", VERSE, None)
+    heard = recite(brief.recital, Reading(title="春江", verse=VERSE), None)
     assert np.abs(heard.sound.samples[:48_000]).max() < 1e-3
-    slower = recite(read_brief(asked(music="", ambience="none"), "brief")[1], "春江", VERSE, None)
+    calm = Recital(music="", ambience="none")
+    slower = recite(calm, Reading(title="春江", verse=VERSE), None)
     assert heard.sound.duration_s < slower.sound.duration_s
 
 

@@ -11,6 +11,7 @@ from wenfang.backends.writer import Writer
 from wenfang.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from wenfang.backends.endpoint.settings import Endpoint, EndpointSettings
     from wenfang.backends.endpoint.spending import Ledger
 
 REMOTE = "openai"
@@ -18,9 +19,8 @@ REMOTE = "openai"
 _RUN: dict[str, Ledger] = {}
 
 
-def open_endpoint(name: str) -> Writer:
-    """`openai:URL#model`, with its key from the environment and its caps from the home."""
-    from wenfang.backends.endpoint.openai import OpenAiWriter
+def known_endpoint(name: str) -> tuple[Endpoint, EndpointSettings, str, Ledger]:
+    """`openai:URL#model`: where it is, what the home says of it, its key, and what it has cost."""
     from wenfang.backends.endpoint.settings import key_of_environment, parse_endpoint
     from wenfang.backends.endpoint.spending import Ledger
     from wenfang.store import home
@@ -28,7 +28,14 @@ def open_endpoint(name: str) -> Writer:
     endpoint, settings = parse_endpoint(name, home())
     run = _RUN.setdefault(endpoint.name, Ledger(settings))
     run.settings = settings
-    key = key_of_environment(settings.key_variable)
+    return endpoint, settings, key_of_environment(settings.key_variable), run
+
+
+def open_endpoint(name: str) -> Writer:
+    """`openai:URL#model`, with its key from the environment and its caps from the home."""
+    from wenfang.backends.endpoint.openai import OpenAiWriter
+
+    endpoint, settings, key, run = known_endpoint(name)
     return OpenAiWriter(endpoint, settings, key, run=run)
 
 
@@ -67,7 +74,7 @@ def is_remote(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and name.partition(":")[0] == REMOTE and ":" in name
 
 
-def spent_by(writer: object) -> dict[str, object]:
-    """What a writer has cost, for manifests; nothing for one of this machine."""
-    facts = getattr(writer, "facts", None)
+def spent_by(asked: object) -> dict[str, object]:
+    """What a writer or a voice has cost, for manifests; nothing for one of this machine."""
+    facts = getattr(asked, "facts", None)
     return dict(facts()) if callable(facts) else {}

@@ -25,9 +25,10 @@ from wenfang.data.part_tokens import (
 from wenfang.device import noise
 from wenfang.errors import BriefError
 from wenfang.media.four_parts import REST, VOICES, FourParts, joined_parts
+from wenfang.models.decode.direct import direct_decoder
 from wenfang.models.load import Loaded, language_model
 from wenfang.samplers.parts import PartStep
-from wenfang.samplers.tokens import CachedPredict, Sampling, sample
+from wenfang.samplers.tokens import CachedPredict, Predict, Sampling, sample
 from wenfang.tokenizer import END
 
 Stream = tuple[int | str, ...]
@@ -71,12 +72,12 @@ class Composer:
             groups.setdefault(len(prompt), []).append(number)
         found: dict[int, FourParts] = {}
         for length, members in groups.items():
-            capacity = self.model.config.context
+            most = min(sampling.maximum_tokens, self.model.config.context - length)
             rows = sample(
-                CachedPredict(self.model, len(members), capacity),
+                self._predict(len(members), length + most),
                 torch.tensor([prompts[number] for number in members]),
                 [noise(int(streams[number][0]), *streams[number][1:]) for number in members],
-                replace(sampling, maximum_tokens=min(sampling.maximum_tokens, capacity - length)),
+                replace(sampling, maximum_tokens=most),
                 steps=[PartStep(self.tokenizer, [asked[number] for number in members])],
                 stop=frozenset({self.tokenizer.id(END)}),
             )
@@ -84,6 +85,10 @@ class Composer:
                 names = [self.tokenizer.token(token) for token in row.tokens]
                 found[number] = _kept(piece_from(names, asked[number]), asked[number])
         return [found[number] for number in range(len(asked))]
+
+    def _predict(self, rows: int, capacity: int) -> Predict:
+        found = direct_decoder(self.model, rows, capacity)
+        return found or CachedPredict(self.model, rows, capacity)
 
 
 def require_bars(bars: int) -> None:

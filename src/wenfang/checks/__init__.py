@@ -32,6 +32,7 @@ from wenfang.checks.policy import (
 from wenfang.checks.rights import rights
 from wenfang.checks.sameness import batch_sameness, repeated_text
 from wenfang.checks.sound import sound_clipping, sound_loudness, sound_silence
+from wenfang.checks.timing import film_timing, speech_timing
 from wenfang.checks.words import fold, read_terms, words
 from wenfang.config import nearest
 from wenfang.errors import NotFoundError
@@ -51,6 +52,8 @@ CHECKS: dict[str, Callable[[Material], Check]] = {
     "sound_clipping": sound_clipping,
     "sound_silence": sound_silence,
     "sound_loudness": sound_loudness,
+    "speech_timing": speech_timing,
+    "film_timing": film_timing,
     "facts": facts,
     "batch_sameness": batch_sameness,
     "repeated_text": repeated_text,
@@ -65,6 +68,7 @@ BATCH = (*TEXT, "batch_sameness")
 PICTURE = ("picture_copy", "picture_neighbour", "rights")
 MELODY = ("melody_copy", "rights")
 SOUND = ("sound_clipping", "sound_silence", "sound_loudness")
+FILM = (*SOUND, "speech_timing", "film_timing")
 
 
 def judge(
@@ -111,6 +115,7 @@ __all__ = [
     "ACTIONS",
     "BATCH",
     "CHECKS",
+    "FILM",
     "MELODY",
     "PICTURE",
     "POLICY",

@@ -44,6 +44,8 @@ class Material:
     picture   its pixels
     melody    its notes, such as `media.midi.notes` gives
     sound     its samples
+    said      what is spoken in it: text, from when, until when in seconds
+    film_s    how long its pictures last
     siblings  the other texts of its batch; `earlier` texts of pieces made before
 
     What its model brings along:
@@ -65,6 +67,8 @@ class Material:
     picture: Image.Image | None = None
     melody: tuple[Note, ...] | None = None
     sound: Sound | None = None
+    said: tuple[tuple[str, float, float], ...] = ()
+    film_s: float | None = None
     siblings: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
     index: CopyIndex | None = None

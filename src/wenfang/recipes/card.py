@@ -84,6 +84,33 @@ LIMITS = {
         "- It carries no index of its training sentences: short everyday sentences are alike "
         "wherever they come from.",
     ),
+    "jsb_chorales": (
+        "A small composer of our own. It knows one thing: the four-voice chorales of Johann "
+        "Sebastian Bach, 229 of them, for soprano, alto, tenor and bass. Whatever is asked, it "
+        "writes in that manner; a mood is made by key, tempo, density and who plays, and words of "
+        "a prompt mean nothing else to it.",
+        "",
+        "- It writes upon sixteenths, in 2/4, 3/4 and 4/4, in one key and one metre, 1 to 24 bars, "
+        "each voice within its range. No triplets, no grace notes, no text; loudness, tempo and "
+        "slight delays come from the performance.",
+        "- Keys, metres and upbeats of what it learnt from were heard by a program, since its "
+        "source tells none, and held notes are not told from repeated ones there. Nothing holds "
+        "it to the key that is asked but its habit and the last chord.",
+        "- Length, ranges, order of the voices, parallel fifths and octaves and the last chord are "
+        "kept by rules while it draws, so that these numbers tell nothing of the model. Where not "
+        "all of it can be had the rules yield, first that against parallels, then that against "
+        "crossing.",
+        "- A given melody is kept note by note, but what lies ahead in it is hardly read: as long "
+        "as `test_nats_a_token_harmonising` above lies close to `test_nats_a_token`, the voices "
+        "below follow the melody and do not prepare what it comes to. It may be moved by octaves, "
+        "and must fit the soprano's range (58 to 83).",
+        "- It may quote: `copied_share` above is how many of its pieces have a line with 12 "
+        "intervals in a row of a piece learnt from, and `copied_share_of_real` how many of Bach's "
+        "own do, whose tunes return. The bundle carries an index of the lines that it learnt "
+        "from, by which the check `melody_copy` finds a quotation.",
+        "- It has no plan of phrases: it is told how many bars are left, and no more. The numbers "
+        "are counted from notes; nobody has judged how it sounds.",
+    ),
     "mnist": (
         "A small model of our own, for teaching and tests: it knows handwritten digits of 28 x 28 "
         "pixels in grey, and nothing else.",

@@ -8,13 +8,17 @@ from typing import Any
 
 from wenfang.config import from_dict, json_schema, nearest
 from wenfang.errors import BriefError, NotFoundError
+from wenfang.scenarios.jingle import jingle
+from wenfang.scenarios.jingle_brief import JingleBrief
 from wenfang.scenarios.piece import Event, Piece, Studio
 from wenfang.scenarios.translate import translate
 from wenfang.scenarios.translate_brief import TranslateBrief
 from wenfang.scenarios.venue_ad import venue_ad
 from wenfang.scenarios.venue_brief import VenueAdBrief
+from wenfang.scenarios.venue_film import VenueFilmBrief, venue_film
 from wenfang.scenarios.verse_brief import VerseCardBrief
 from wenfang.scenarios.verse_card import verse_card
+from wenfang.scenarios.verse_film import VerseFilmBrief, verse_film
 from wenfang.scenarios.verse_recital import VerseRecitalBrief, verse_recital
 
 
@@ -54,6 +58,21 @@ SCENARIOS = {
             "seed": 2,
         },
     ),
+    "verse_film": Scenario(
+        name="verse_film",
+        summary="a Chinese quatrain as a film: read aloud over music, written on scenery",
+        brief=VerseFilmBrief,
+        run=verse_film,
+        example={
+            "scenario": "verse_film",
+            "subject": "春江花月夜",
+            "form": "七言絕句",
+            "recital": {"voice": "woman", "arrangement": "zither"},
+            "film": {"shapes": ["16:9"]},
+            "signature": "文房",
+            "seed": 2,
+        },
+    ),
     "verse_recital": Scenario(
         name="verse_recital",
         summary="a Chinese quatrain, read aloud over music",
@@ -64,6 +83,20 @@ SCENARIOS = {
             "subject": "春江花月夜",
             "form": "七言絕句",
             "recital": {"voice": "woman", "arrangement": "zither"},
+            "seed": 2,
+        },
+    ),
+    "jingle": Scenario(
+        name="jingle",
+        summary="a brand name said over music that loops, in variants",
+        brief=JingleBrief,
+        run=jingle,
+        example={
+            "scenario": "jingle",
+            "brand": "晨光茶馆",
+            "slogan": "一杯春天",
+            "seconds": 8,
+            "variants": 3,
             "seed": 2,
         },
     ),
@@ -78,6 +111,27 @@ SCENARIOS = {
             "into": "zh",
             "glossary": {"coffee shop": "咖啡馆"},
             "seed": 2,
+        },
+    ),
+    "venue_film": Scenario(
+        name="venue_film",
+        summary="a venue's advertisement as a film of fifteen seconds, from its facts",
+        brief=VenueFilmBrief,
+        run=venue_film,
+        example={
+            "scenario": "venue_film",
+            "facts": {
+                "name": "The Copper Kettle",
+                "type": "coffee shop",
+                "food": "Italian",
+                "price": "less than £20",
+                "rating": "5 out of 5",
+                "area": "riverside",
+                "near": "Holloway Books",
+                "family_friendly": True,
+            },
+            "film": {"shapes": ["16:9", "9:16"]},
+            "seed": 3,
         },
     ),
     "venue_ad": Scenario(

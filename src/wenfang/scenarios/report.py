@@ -21,7 +21,7 @@ body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.65 "Noto Serif CJK TC", "Source Han Serif", "Songti SC", Georgia, serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 3rem 1.5rem 4rem; }
 header { display: flex; gap: 3rem; align-items: flex-start; flex-wrap: wrap; }
-header img { width: 20rem; max-width: 100%; border: 1px solid var(--line);
+header img, header video { width: 20rem; max-width: 100%; border: 1px solid var(--line);
   box-shadow: 0 2px 14px rgba(60, 40, 20, .12); }
 h1 { font-size: 1.9rem; margin: 0 0 1rem; letter-spacing: .12em; font-weight: 600; }
 h2 { font-size: 1.05rem; margin: 2.6rem 0 .7rem; color: var(--red); letter-spacing: .06em;
@@ -90,7 +90,9 @@ def _head(content: ReportContent) -> str:
         passed=content.written.passed,
     )
     shown = f'<img src="{escape(content.shown)}" alt="{escape(content.title)}">'
-    if not content.shown.endswith(".png"):
+    if content.shown.endswith(".mp4"):
+        shown = f'<video controls src="{escape(content.shown)}"></video>'
+    elif not content.shown.endswith(".png"):
         shown = f'<audio controls src="{escape(content.shown)}"></audio>'
     return (
         f"<header>\n{shown}\n<div>\n"

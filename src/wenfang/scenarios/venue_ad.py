@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,7 +25,7 @@ from wenfang.device import environment
 from wenfang.errors import BriefError, CheckError
 from wenfang.media.image import encode_png, web_size
 from wenfang.scenarios.picture import Drawn, draw_for
-from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
+from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.venue_brief import VenueAdBrief
 from wenfang.scenarios.venue_copy import (
@@ -38,7 +37,8 @@ from wenfang.scenarios.venue_copy import (
     WriterDrafting,
 )
 from wenfang.scenarios.venue_report import VenueReport, render_venue_report
-from wenfang.seal import Payload, SealedFile
+from wenfang.scenarios.verse_writing import Brief, keep_brief, keep_piece
+from wenfang.seal import Payload
 from wenfang.store import Link, Manifest
 
 STEPS = 4
@@ -69,16 +69,16 @@ LABELS = {
 
 def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
     """Write, check, typeset and seal; raises CheckError where no draft passes every check."""
-    made_with, drafting, bundle = _open(studio.model or brief.writer, brief, studio)
+    made_with, drafting, bundle = open_venue(studio.model or brief.writer, brief, studio)
     lineage = studio.store.lineage(bundle.id)
     if studio.commercial:
         require_commercial(lineage, made_with)
     facts = dict(brief.slots)
     require_letters("".join(facts.values()))
     # What is wrong with a picture should be told before anything is written.
-    drawn = _drawn(brief, facts, studio)
+    drawn = drawn_for_venue(brief, facts, studio)
     studio.on_event(Event(step="write", done=0, of=STEPS))
-    words = _words(facts, brief, drafting, studio)
+    words = venue_words(facts, brief, drafting, studio)
     studio.on_event(Event(step="typeset", done=1, of=STEPS))
     shown = poster_text(facts, words.line)
     _require_poster(shown, facts, studio)
@@ -92,14 +92,14 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
         **request_facts(studio, brief),
         "facts": {name: counts(one) for name, one in found.items()},
         "environment": environment(),
-        **_spent(drafting),
+        **spent_on(drafting),
         **({"picture": drawn.facts} if drawn else {}),
     }
     studio.on_event(Event(step="seal", done=2, of=STEPS))
-    inputs = _inputs(brief, bundle, studio)
+    inputs = inputs_of(brief, bundle, studio)
     if drawn:
         inputs = (*inputs, drawn.link)
-    english = _in_english(studio)
+    english = in_english(studio)
     files = [
         publish(english, name, payload, inputs, told) for name, payload in _payloads(words, poster)
     ]
@@ -119,12 +119,12 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
         name=facts["name"],
         text="\n\n".join((words.headline, words.body, words.post)),
         files=tuple(files),
-        manifest=_keep_piece(brief, studio, files),
+        manifest=keep_piece(brief, studio, files),
         facts={"headline": words.headline, "post": words.post, "facts": told["facts"]},
     )
 
 
-def _drawn(brief: VenueAdBrief, facts: Mapping[str, str], studio: Studio) -> Drawn | None:
+def drawn_for_venue(brief: VenueAdBrief, facts: Mapping[str, str], studio: Studio) -> Drawn | None:
     """A picture for the poster, if one is asked for."""
     if not brief.picture:
         return None
@@ -138,7 +138,7 @@ def picture_words(facts: Mapping[str, str]) -> str:
     return DISHES.get(food.lower()) or DISHES.get(kind) or food or DISHES["restaurant"]
 
 
-def _open(named: str, brief: VenueAdBrief, studio: Studio) -> tuple[str, Drafting, Manifest]:
+def open_venue(named: str, brief: VenueAdBrief, studio: Studio) -> tuple[str, Drafting, Manifest]:
     """Who writes, under which name, and its manifest in the store."""
     if writer := open_writer(named):
         adopted = studio.store.adopt(writer.made_from)[-1]
@@ -154,32 +154,33 @@ def _open(named: str, brief: VenueAdBrief, studio: Studio) -> tuple[str, Draftin
     return loaded.name, BundleDrafting(Copywriter(loaded)), adopted
 
 
-def _words(
+def venue_words(
     facts: Mapping[str, str], brief: VenueAdBrief, drafting: Drafting, studio: Studio
 ) -> Words:
     """All words; the label's line is added to the post when it is published, and must fit, too."""
-    room = POST_CHARACTERS - len(_in_english(studio).sealer.label.line) - 2
+    room = POST_CHARACTERS - len(in_english(studio).sealer.label.line) - 2
     desk = Desk(drafting=drafting, judge=studio.judge, post_characters=room)
     return desk.write(facts, brief.drafts, brief.seed)
 
 
-def _in_english(studio: Studio) -> Studio:
+def in_english(studio: Studio) -> Studio:
     """The same studio; its labels are in the language of the copy."""
     label = replace(studio.sealer.label, language="en")
     return replace(studio, sealer=replace(studio.sealer, label=label))
 
 
-def _spent(drafting: Drafting) -> dict[str, Any]:
+def spent_on(drafting: Drafting) -> dict[str, Any]:
     """What a writer that costs has cost."""
     spent = spent_by(drafting.writer) if isinstance(drafting, WriterDrafting) else {}
     return {"spent": spent} if spent else {}
 
 
-def _inputs(brief: VenueAdBrief, bundle: Manifest, studio: Studio) -> tuple[Link, ...]:
+def inputs_of(brief: Brief, bundle: Manifest, studio: Studio) -> tuple[Link, ...]:
+    """What a venue's piece is made from: the bundle that writes, and the brief."""
     made_from = Link(role="bundle", id=bundle.id)
     if studio.private:
         return (made_from,)
-    return (made_from, Link(role="brief", id=_keep_brief(brief, studio).id))
+    return (made_from, Link(role="brief", id=keep_brief(brief, studio).id))
 
 
 def poster_text(facts: Mapping[str, str], line: str) -> PosterText:
@@ -261,21 +262,3 @@ def _payloads(words: Words, poster: Poster) -> list[tuple[str, Payload]]:
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is: hashtags are no headings, names hold no emphasis."""
     return "".join(f"\\{one}" if one in "\\`*_#[]<>" else one for one in text)
-
-
-def _keep_brief(brief: VenueAdBrief, studio: Studio) -> Manifest:
-    payload = json.dumps(config.to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
-    manifest = Manifest(kind="brief", name=brief.facts.name, media_type="application/json")
-    return studio.store.put(payload, manifest)
-
-
-def _keep_piece(brief: VenueAdBrief, studio: Studio, files: list[SealedFile]) -> Manifest:
-    manifest = Manifest(
-        kind="piece",
-        name=brief.facts.name,
-        media_type="application/x-wenfang-piece",
-        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
-        key=piece_key(studio, brief),
-        facts={"scenario": brief.scenario},
-    )
-    return studio.store.put(None, manifest)

@@ -124,3 +124,8 @@ class VenueAdBrief:
     def slots(self) -> Mapping[str, str]:
         """The facts by the slots of the E2E set."""
         return self.facts.notation
+
+    @property
+    def subject(self) -> str:
+        """What it is about: the venue's name."""
+        return self.facts.name

@@ -220,13 +220,13 @@ def headline(facts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
 def _line(facts: Mapping[str, str], slots: list[str]) -> tuple[str, tuple[str, ...]]:
     kind = facts.get("eatType", "")
     food = facts["food"] if "food" in slots else ""
-    what = _what(food, kind)
+    what = what_of(food, kind)
     where = []
     if "area" in slots:
         if facts["area"] == "riverside" and what:
             what = f"riverside {what}"
         else:
-            where.append(f"in {_place(facts['area'])}")
+            where.append(f"in {place_of(facts['area'])}")
     if "near" in slots:
         where.append(f"near {facts['near']}")
     begin = f"{article(what)} {what}" if kind else what
@@ -235,7 +235,7 @@ def _line(facts: Mapping[str, str], slots: list[str]) -> tuple[str, tuple[str, .
     return text[:1].upper() + text[1:], told
 
 
-def _what(food: str, kind: str) -> str:
+def what_of(food: str, kind: str) -> str:
     """Italian pub, pub, Italian food."""
     inner = food.lower() if food == "Fast food" else food
     if kind or not food:
@@ -244,7 +244,7 @@ def _what(food: str, kind: str) -> str:
     return inner if bare else f"{inner} food"
 
 
-def _place(area: str) -> str:
+def place_of(area: str) -> str:
     """An area with its article: a proper name has none."""
     if area == "riverside":
         return "the riverside area"
@@ -269,7 +269,7 @@ def _tag_words(facts: Mapping[str, str]) -> list[tuple[str, str]]:
     """Slots and the words of their hashtags; degrees, figures and what is not make none."""
     words = [("name", facts["name"]), ("eatType", facts.get("eatType", ""))]
     if "food" in facts:
-        words.append(("food", _what(facts["food"], "")))
+        words.append(("food", what_of(facts["food"], "")))
     words.append(("area", facts.get("area", "")))
     if facts.get("familyFriendly") == "yes":
         words.append(("familyFriendly", "family friendly"))

@@ -33,6 +33,7 @@ TEXT_NAMES = {
     "body": keyed("body"),
     "post": keyed("social post"),
     "poster": keyed("poster"),
+    "script": keyed("script of the film"),
 }
 OUTCOMES = {
     "realised": keyed("told"),
@@ -53,6 +54,7 @@ class VenueReport:
 
     found  what became of each fact: name of a text -> findings
     files  those sealed before the report itself
+    shown  the file beside it that is seen first, a picture or a film
     """
 
     brief: dict[str, Any] | None
@@ -62,6 +64,7 @@ class VenueReport:
     model: Manifest
     lineage: Lineage
     files: tuple[SealedFile, ...]
+    shown: str = "poster-web.png"
 
 
 def render_venue_report(content: VenueReport) -> str:
@@ -82,8 +85,11 @@ def render_venue_report(content: VenueReport) -> str:
 
 def _head(content: VenueReport) -> str:
     words = content.words
+    shown = f'<img src="{content.shown}" alt="{escape(content.facts["name"])}">'
+    if content.shown.endswith(".mp4"):
+        shown = f'<video controls src="{content.shown}"></video>'
     return (
-        f'<header>\n<img src="poster-web.png" alt="{escape(content.facts["name"])}">\n'
+        f"<header>\n{shown}\n"
         f'<div style="flex: 1 1 22rem">\n<h1>{escape(words.headline)}</h1>\n'
         f"<p>{escape(words.body)}</p>\n<h2>{escape(t('social post'))}</h2>\n"
         f"<blockquote>{escape(words.post)}</blockquote>\n</div>\n</header>"
@@ -105,8 +111,8 @@ def _facts(content: VenueReport) -> str:
         rows.append((escape(t(SLOT_NAMES[slot])), escape(content.facts.get(slot, "–")), *cells))
     tags = ", ".join(f"{tag} ({t(SLOT_NAMES[slot])})" for tag, slot in content.words.tags.items())
     note = t(
-        "Body and poster must tell every fact; headline and post may leave some out. A fact that "
-        "is told wrong, or was not given, stops the ad. Hashtags: {tags}.",
+        "Body and poster must tell every fact; headline, post and film may leave some out. A fact "
+        "that is told wrong, or was not given, stops the ad. Hashtags: {tags}.",
         tags=tags or "–",
     )
     head = (t("fact"), t("given"), *(t(TEXT_NAMES[name]) for name in content.found))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from PIL import Image
+
 from wenfang import config
 from wenfang.backends.draughtsman import Finish
 from wenfang.compose.typeset import CardStyle, CardText, inks, typeset_card
@@ -37,7 +39,7 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     if not studio.private:
         made_from = (*made_from, Link(role="brief", id=keep_brief(brief, studio).id))
     # A picture needs no poem, and what is wrong with it should be told before one is written.
-    drawn = _drawn(brief, studio)
+    drawn = picture_of(brief, studio)
     studio.on_event(Event(step="write", done=0, of=4))
     written, poem = write(brief, studio, drafting, made_from)
     title = in_script(brief.language, brief.subject)
@@ -85,7 +87,7 @@ def verse_card(brief: VerseCardBrief, studio: Studio) -> Piece:
     )
 
 
-def _drawn(brief: VerseCardBrief, studio: Studio) -> Drawn | None:
+def picture_of(brief: VerseCardBrief, studio: Studio) -> Drawn | None:
     """The subject as a picture, if one is asked for."""
     style = brief.style
     if not style.picture:
@@ -98,7 +100,7 @@ def _drawn(brief: VerseCardBrief, studio: Studio) -> Drawn | None:
     return draw_for(studio, style.picture, words, brief.seed, finish)
 
 
-def _set_in_kai(text: str) -> str:
+def set_in_kai(text: str) -> str:
     """`text` with today's form of a character where the brush face has only that one (顔 顏)."""
     faces = installed("kai")
     if not faces:
@@ -113,6 +115,23 @@ def _set_in_kai(text: str) -> str:
     return "".join(map(form, text))
 
 
+def drawn_card(
+    brief: VerseCardBrief, title: str, lines: tuple[str, ...], drawn: Drawn | None
+) -> Image.Image:
+    """The card, before any label."""
+    return typeset_card(
+        CardText(
+            lines=tuple(map(set_in_kai, brief.rules.punctuated(lines))),
+            title=set_in_kai(title),
+            signature=brief.signature,
+            date=brief.date,
+            seal=brief.seal,
+        ),
+        CardStyle(paper=brief.style.paper, stops=brief.style.stops, seed=brief.seed),
+        drawn.image if drawn else None,
+    )
+
+
 def _payloads(
     brief: VerseCardBrief,
     title: str,
@@ -122,17 +141,7 @@ def _payloads(
 ) -> list[tuple[str, Payload]]:
     """Every file of the piece but the report, before its label."""
     studio.on_event(Event(step="typeset", done=1, of=4))
-    card = typeset_card(
-        CardText(
-            lines=tuple(map(_set_in_kai, brief.rules.punctuated(lines))),
-            title=_set_in_kai(title),
-            signature=brief.signature,
-            date=brief.date,
-            seal=brief.seal,
-        ),
-        CardStyle(paper=brief.style.paper, stops=brief.style.stops, seed=brief.seed),
-        drawn.image if drawn else None,
-    )
+    card = drawn_card(brief, title, lines, drawn)
     studio.on_event(Event(step="seal", done=2, of=4))
     verse = brief.rules.punctuated(lines)
     signed = [f"—— {brief.signature}"] if brief.signature else []

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wenfang.atomic import canonical_json, sha256_bytes
+from wenfang.config import to_dict
 from wenfang.errors import SealError
 from wenfang.seal.credential import Parent, read_credential
 from wenfang.store.manifest import Manifest
@@ -66,7 +67,8 @@ def _lossless(data: Image.Image | Sound | Film) -> bytes:
     if isinstance(data, Film):
         hashes = [sha256_bytes(frame.tobytes()) for frame in data.frames]
         sound = None if data.sound is None else sha256_bytes(_lossless(data.sound))
-        return canonical_json({"fps": str(data.fps), "frames": hashes, "sound": sound})
+        words = {"captions": [to_dict(one) for one in data.captions]} if data.captions else {}
+        return canonical_json({"fps": str(data.fps), "frames": hashes, "sound": sound, **words})
     return encode_png(data)
 
 

@@ -154,10 +154,11 @@ def _legible(room: _Room, shown: Shown | None) -> _Painted:
     """Paint the words on the canvases, as quietly as legible."""
     plate_box = _grow(room.box, room.pad)
     before = [canvas.crop(plate_box) for canvas in room.canvases]
-    for aim in AIMS:
+    # A plain ground may still be blotted by an encoding; then words need a plate on it, too.
+    for asked, aim in ((asked, aim) for asked in (False, True) for aim in AIMS):
         for canvas, region in zip(room.canvases, before, strict=True):
             canvas.paste(region, plate_box[:2])
-        colour, plate = _paint(room.canvases, room.words.coverage, room.box, room.pad, aim)
+        colour, plate = _paint(room, aim, asked)
         seen = room.canvases if shown is None else shown(room.canvases)
         found = measure_frames(seen, room.glyphs, colour)
         if found.contrast >= AIMS[0]:
@@ -306,16 +307,13 @@ def _with_footer(
     return canvas, words, (left, top, left + width, top + height)
 
 
-def _paint(
-    canvases: Sequence[Image.Image], coverage: Image.Image, box: Box, pad: int, aim: float
-) -> tuple[Colour, bool]:
-    """Put the words into `box` of every canvas; the ink's colour, and whether a plate was laid."""
-    colour, plate = choose_colours([canvas.crop(box) for canvas in canvases], aim)
-    if plate is not None:
-        for canvas in canvases:
-            _lay_plate(canvas, box, pad, plate)
-    for canvas in canvases:
-        canvas.paste(colour, box[:2], coverage)
+def _paint(room: _Room, aim: float, plated: bool) -> tuple[Colour, bool]:
+    """Put the words into every canvas; the ink's colour, and whether a plate was laid."""
+    colour, plate = choose_colours([one.crop(room.box) for one in room.canvases], aim, plated)
+    for canvas in room.canvases:
+        if plate is not None:
+            _lay_plate(canvas, room.box, room.pad, plate)
+        canvas.paste(colour, room.box[:2], room.words.coverage)
     return colour, plate is not None
 
 

@@ -1,4 +1,4 @@
-"""Writers behind a URL: any endpoint that speaks OpenAI's chat completions.
+"""Writers and voices behind a URL: any endpoint that speaks OpenAI's chat completions or speech.
 
-Nothing here is imported before such a writer is chosen by name; no other room sends anything.
+Nothing here is imported before one is chosen by name; no other room sends anything.
 """

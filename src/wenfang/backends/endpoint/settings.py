@@ -20,36 +20,52 @@ from urllib.parse import SplitResult, urlsplit
 
 from wenfang import config
 from wenfang.errors import ConfigError
+from wenfang.store import Manifest
 
 PREFIX = "openai:"
 KEY_VARIABLE = "WENFANG_OPENAI_KEY"
 SETTINGS_FILE = "endpoints.json"
 SETTINGS_BYTES_MAX = 2**20
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-Field = Literal["temperature", "seed", "stop", "stream_options"]
+Field = Literal["temperature", "seed", "stop", "stream_options", "speed", "response_format"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voices:
+    """Which of its voices a voice engine calls a woman's, a man's and a child's; "": none."""
+
+    woman: str = ""
+    man: str = ""
+    child: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointSettings:
-    """Prices, caps and patience for one endpoint.
+    """Prices, caps and patience for one endpoint, and its voices.
 
     input_price, output_price  for a million tokens, in `currency`; 0: not known
+    character_price  for a million characters read aloud
     spend_cap       most that one program run may cost; 0: no cap in money
     tokens_cap      most tokens of one program run, prompts and answers together
+    characters_cap  most characters that one program run has read aloud
     connect_s, read_s, total_s  longest wait for a connection, between two pieces, for one answer
     attempts        how often one answer is asked for
     plain_http      allow http to another machine: prompt and key can be read on the way
     key_variable    the environment variable that holds the key
     tokens_field    how the endpoint calls the limit of an answer's tokens
     left_out        fields of a request that the endpoint refuses
-    licence         SPDX expression of what the model writes
+    licence         SPDX expression of what the model writes or says
+    speech_format   what sound is asked for; "pcm" is 16 bits at 24 kHz without a header
+    voices          its voices by what a brief calls them
     """
 
     input_price: float = 0.0
     output_price: float = 0.0
+    character_price: float = 0.0
     currency: str = "USD"
     spend_cap: float = 0.0
     tokens_cap: int = 200_000
+    characters_cap: int = 100_000
     connect_s: float = 10.0
     read_s: float = 60.0
     total_s: float = 300.0
@@ -59,32 +75,48 @@ class EndpointSettings:
     tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     left_out: tuple[Field, ...] = ()
     licence: str = "NOASSERTION"
+    speech_format: Literal["wav", "flac", "pcm"] = "wav"
+    # Of OpenAI's own; it has no child.
+    voices: Voices = Voices(woman="nova", man="onyx")
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning, and a cap in money that nothing is counted by."""
-        for name in ("connect_s", "read_s", "total_s", "attempts", "tokens_cap"):
+        for name in (
+            "connect_s",
+            "read_s",
+            "total_s",
+            "attempts",
+            "tokens_cap",
+            "characters_cap",
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigError(
                     "endpoint.{name} is {value}; it must be above 0",
                     name=name,
                     value=getattr(self, name),
                 )
-        for name in ("input_price", "output_price", "spend_cap"):
+        for name in ("input_price", "output_price", "character_price", "spend_cap"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(
                     "endpoint.{name} is {value}; it must be 0 or more",
                     name=name,
                     value=getattr(self, name),
                 )
-        if self.spend_cap and not self.output_price:
-            raise ConfigError(
-                "endpoint.spend_cap needs prices to count by; set input_price and output_price"
-            )
+        if not self.character_price:
+            self.require_prices("output_price")
         if not VARIABLE.fullmatch(self.key_variable):
             raise ConfigError(
                 "endpoint.key_variable is no name of an environment variable; put the key into "
                 "the environment, never into {file}",
                 file=SETTINGS_FILE,
+            )
+
+    def require_prices(self, price: Literal["output_price", "character_price"]) -> None:
+        """raises ConfigError for a cap in money without the price that it is counted by."""
+        if self.spend_cap and not getattr(self, price):
+            raise ConfigError(
+                "endpoint.spend_cap needs prices to count by; set input_price and output_price, "
+                "or character_price for a voice"
             )
 
 
@@ -179,12 +211,31 @@ def _read(path: Path) -> Mapping[str, object]:
     return content
 
 
+def endpoint_manifest(endpoint: Endpoint, settings: EndpointSettings) -> Manifest:
+    """The node of the lineage that stands for an endpoint's model."""
+    return Manifest(
+        kind="bundle",
+        name=endpoint.model,
+        media_type="application/x-wenfang-endpoint",
+        licence=settings.licence,
+        facts={"endpoint": endpoint.url, "model": endpoint.model},
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, by its address and not by what a name server says."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def key_variables(home: Path) -> set[str]:
+    """The environment variables that hold keys, by default and by endpoints.json of the home."""
+    path = home / SETTINGS_FILE
+    parts = _read(path).values() if path.is_file() else ()
+    named = {part.get("key_variable") for part in parts if isinstance(part, Mapping)}
+    return {KEY_VARIABLE, *(one for one in named if isinstance(one, str))}
 
 
 def key_of_environment(variable: str = KEY_VARIABLE) -> str:

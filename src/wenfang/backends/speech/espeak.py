@@ -32,6 +32,7 @@ from wenfang.knowledge.reading import (
     spoken_english,
 )
 from wenfang.media.audio import Sound
+from wenfang.store import Manifest
 
 PACKAGE = "libespeak-ng1 espeak-ng-data"
 VOICES: dict[Language, str] = {"zh": "cmn-latn-pinyin", "en": "en-us"}
@@ -141,6 +142,7 @@ class Espeak:
     """The voices of espeak-ng."""
 
     name = "espeak"
+    made_from: tuple[Manifest, ...] = ()
 
     def speak(self, text: str, options: SpeechOptions) -> Spoken:
         """The text, read phrase by phrase.

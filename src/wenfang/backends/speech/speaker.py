@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Literal, Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 from wenfang.errors import BriefError, ConfigError
 from wenfang.knowledge.reading import HAN, Language
 from wenfang.media.audio import Sound
+from wenfang.store import Manifest
 
 MOST_CHARACTERS = 20_000
 # Silence after a phrase in seconds, by the mark that ends it.
@@ -36,6 +37,7 @@ class SpeechOptions:
     pitch    semitones higher
     pauses   what pauses are multiplied by
     language "zh" or "en"; "": as the text is
+    engine   who reads: "" is the voice of this machine, see `open_speaker`
     """
 
     voice: Voice = "woman"
@@ -44,6 +46,7 @@ class SpeechOptions:
     pitch: float = 0.0
     pauses: float = 1.0
     language: Language | Literal[""] = ""
+    engine: str = field(default="", metadata={"later": True})
 
     def __post_init__(self) -> None:
         """Refuse what cannot be read so."""
@@ -80,18 +83,25 @@ class Spoken:
     phrases   what lies between two marks, as it was written
     words     as they were said: syllables of Chinese, words of English
     phonemes  the engine's own signs; none where it tells none
+    estimated  whether the voice told no times of words, and they share their phrase's time
     """
 
     sound: Sound
     phrases: tuple[Timed, ...]
     words: tuple[Timed, ...]
     phonemes: tuple[Timed, ...] = ()
+    estimated: bool = False
 
 
 class Speaker(Protocol):
-    """A voice."""
+    """A voice.
+
+    name       as it is chosen; never holds a key
+    made_from  manifests of what it is, sources first; none for a program of the system
+    """
 
     name: str
+    made_from: tuple[Manifest, ...]
 
     def speak(self, text: str, options: SpeechOptions) -> Spoken:
         """The text, read; BriefError for one that cannot be."""
@@ -159,4 +169,5 @@ def joined_speech(parts: Sequence[tuple[Phrase, Spoken]]) -> Spoken:
         phrases=tuple(phrases),
         words=tuple(words),
         phonemes=tuple(phonemes),
+        estimated=any(spoken.estimated for _, spoken in parts),
     )

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from wenfang.errors import MediaError
@@ -16,6 +17,8 @@ from wenfang.seal.layers import Layer
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from wenfang.media.video import Film
 
 Kind = Literal["GIF", "WEBP"]
 MAX_FRAMES = 5000
@@ -33,6 +36,36 @@ class Animation:
     frames: list[Image.Image]
     durations_ms: tuple[int, ...] = ()
     loop: int | None = None
+
+
+def drawn_animation(content: Image.Image | Film) -> Animation:
+    """A picture, or a film without its sound, that runs for ever; MediaError if it is too large."""
+    from PIL import Image
+
+    if isinstance(content, Image.Image):
+        return Animation(frames=[content.copy()])
+    frames: list[Image.Image] = []
+    pixels = 0
+    for frame in content.frames:
+        frames.append(Image.fromarray(frame))
+        pixels += frame.shape[0] * frame.shape[1]
+        if pixels > MAX_FRAME_PIXELS or len(frames) > MAX_FRAMES:
+            raise _too_many(len(frames), frames[0])
+    if not frames:
+        raise MediaError("a film without a frame cannot be labelled; give it one")
+    times = [round(number * 1000 / content.fps) for number in range(len(frames) + 1)]
+    durations = tuple(after - before for before, after in pairwise(times))
+    return Animation(frames=frames, durations_ms=durations, loop=0)
+
+
+def _too_many(count: int, one: Image.Image) -> MediaError:
+    return MediaError(
+        "the animation has {count} frames of {width} x {height} pixels, too many to label; "
+        "make it shorter or smaller",
+        count=count,
+        width=one.width,
+        height=one.height,
+    )
 
 
 def decode_animation(data: bytes, kind: Kind, ends: bool = False) -> Animation:
@@ -64,11 +97,7 @@ def _decode(image: Image.Image, ends: bool) -> Animation:
     pixels = image.width * image.height
     count = int(getattr(image, "n_frames", 1)) if pixels <= LIMIT_PIXELS else 1
     if count > MAX_FRAMES or pixels * count > (MAX_FRAME_PIXELS if count > 1 else LIMIT_PIXELS):
-        raise MediaError(
-            "the animation has {count} frames of {width} x {height} pixels, too many to label; "
-            "make it shorter or smaller",
-            count=count, width=image.width, height=image.height,
-        )  # fmt: skip
+        raise _too_many(count, image)
     wanted = {0, count // 2, count - 1} if ends else range(count)
     frames, durations = list[Any](), list[int]()
     for number in range(count):

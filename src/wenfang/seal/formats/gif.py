@@ -17,6 +17,7 @@ from wenfang.seal.formats.animation import (
     MAX_FRAMES,
     Animation,
     decode_animation,
+    drawn_animation,
     label_animation,
     measure_animation,
 )
@@ -35,6 +36,8 @@ from wenfang.seal.layers import Layer
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from wenfang.media.video import Film
 
 MAGIC = (b"GIF87a", b"GIF89a")
 HEADER_BYTES = 13
@@ -104,7 +107,7 @@ def _bomb(data: bytes) -> bool:
     return frames > MAX_FRAMES
 
 
-def _draw(content: bytes | Image.Image, marking: Marking) -> Drawn:
+def _draw(content: bytes | Image.Image | Film, marking: Marking) -> Drawn:
     marking = replace(marking, settings=replace(marking.settings, watermark=False))
     if isinstance(content, bytes):
         if not content.startswith(MAGIC):
@@ -113,7 +116,7 @@ def _draw(content: bytes | Image.Image, marking: Marking) -> Drawn:
             raise MediaError("{name} is a broken image; export it again", name="the image")
         animation = decode_animation(content, "GIF")
     else:
-        animation = Animation(frames=[content.copy()])
+        animation = drawn_animation(content)
     source = animation.frames
     drawn = label_animation(animation, marking, "GIF", lambda one: _encode(one, source))
     return replace(drawn, watermark={"none": keyed("a palette of 256 colours holds no watermark")})

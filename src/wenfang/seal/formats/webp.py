@@ -11,6 +11,7 @@ from wenfang.errors import SealError
 from wenfang.seal.formats.animation import (
     Animation,
     decode_animation,
+    drawn_animation,
     label_animation,
     measure_animation,
 )
@@ -23,9 +24,12 @@ from wenfang.seal.layers import Layer
 if TYPE_CHECKING:
     from PIL import Image
 
+    from wenfang.media.video import Film
+
 HEADER_BYTES = 12  # RIFF, size, WEBP
 MAX_CHUNKS = 20_000
 QUALITY = 92
+MOVING_QUALITY = 75
 FLAT_COLOURS = 4096  # a picture of fewer is a drawing, which is smaller and exact without loss
 _ALPHA, _XMP = 0x10, 0x04  # flags of VP8X
 
@@ -68,11 +72,13 @@ def _lossless(data: bytes) -> bool:
     return False
 
 
-def _draw(content: bytes | Image.Image, marking: Marking) -> Drawn:
+def _draw(content: bytes | Image.Image | Film, marking: Marking) -> Drawn:
     if not isinstance(content, bytes):
-        lossless = content.getcolors(FLAT_COLOURS) is not None
-        options: dict[str, Any] = {"lossless": lossless, "quality": QUALITY}
-        animation = Animation(frames=[content.copy()])
+        animation = drawn_animation(content)
+        still = animation.frames[0] if len(animation.frames) == 1 else None
+        lossless = still is not None and still.getcolors(FLAT_COLOURS) is not None
+        quality = MOVING_QUALITY if still is None else QUALITY
+        options: dict[str, Any] = {"lossless": lossless, "quality": quality}
         return label_animation(animation, marking, "WEBP", lambda one: _encode(one, options))
     if not _starts(content):
         raise SealError("the picture to publish is not a WebP; encode it as one first")
