@@ -16,8 +16,8 @@ help:  ## what can be made
 setup:  ## a virtual environment with everything in it; nothing to do is done at once
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash tools/setup.sh
 
-demo: setup  ## set up, then make a sealed verse card in out/spring-river
-	$(BIN)/wenfang create examples/spring-river.json -o out/spring-river
+demo: setup  ## set up, then make a poem and its film in out/spring-river
+	$(BIN)/wenfang create examples/spring-river-film.json -o out/spring-river
 
 check: setup  ## style, types, floors, documentation
 	$(BIN)/ruff check .

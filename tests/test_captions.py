@@ -170,6 +170,14 @@ def test_quick_captions_share_the_screen_so_that_each_stays_a_second() -> None:
         captions_of(text, 0.9)
 
 
+def test_captions_that_share_the_screen_do_not_outgrow_their_lines() -> None:
+    lines = [f"line {letter} of some thirty letters" for letter in "abcdef"]
+    said_fast = [Said(line, place * 0.4, place * 0.4 + 0.4) for place, line in enumerate(lines)]
+    found = captions_of("\n".join(lines), said_fast)
+    assert [one.text for one in found] == ["\n".join(lines[at : at + 2]) for at in (0, 2, 4)]
+    assert all(one.end_s - one.start_s >= 1 - 1e-9 for one in found)
+
+
 @pytest.mark.parametrize("times", [0.0, -1.0, float("nan"), float("inf"), 3 * 3600.0])
 def test_durations_without_a_meaning_are_refused(times: float) -> None:
     with pytest.raises(MediaError, match="captions cannot last"):

@@ -109,3 +109,13 @@ def test_noise_goes_and_what_sounds_stays() -> None:
 def test_one_loudness() -> None:
     made = normalised(sound((3.0, 440)), lufs=-20.0)
     assert loudness_lufs(made.samples, RATE) == pytest.approx(-20, abs=0.1)
+
+
+def test_silences_do_not_drift_at_rates_whose_steps_are_no_whole_number() -> None:
+    rate = 11_025
+    tone = np.sin(np.arange(rate) * 0.3)[:, None].astype(np.float32)
+    quiet = np.zeros((rate, 1), np.float32)
+    long = Sound(samples=np.concatenate([tone, quiet] * 60), sample_rate_hz=rate)
+    starts = [start_s for start_s, _ in silences(long)]
+    assert len(starts) == 60
+    assert starts[-1] == pytest.approx(119.0, abs=0.02)

@@ -25,6 +25,20 @@ BRIEFS: dict[str, dict[str, Any]] = {
         },
         "scenario": "verse_recital",
     },
+    "verse_film": {
+        **{
+            name: BRIEF[name]
+            for name in ("subject", "form", "seed", "constraints")
+            if name in BRIEF
+        },
+        "scenario": "verse_film",
+        "film": {"quality": "draft"},
+    },
+    "venue_film": {
+        "scenario": "venue_film",
+        "facts": {"name": "Bo", "type": "pub", "near": "Ely"},
+        "film": {"quality": "draft", "shapes": ["1:1"]},
+    },
     "jingle": {"scenario": "jingle", "brand": "Bo", "seconds": 3, "variants": 1},
     "translate": {"scenario": "translate", "text": "# Tea\n\nTom likes tea. I read a book.\n"},
     "venue_ad": {"scenario": "venue_ad", "facts": {"name": "Bo", "type": "pub"}, "drafts": 1},

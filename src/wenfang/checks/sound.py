@@ -7,7 +7,7 @@ import numpy as np
 from wenfang.checks.check import Check, Evidence, Material, not_measured
 from wenfang.media.audio import Sound
 from wenfang.media.loudness import SILENCE_LUFS, loudness_lufs
-from wenfang.media.quiet import above, runs, step_powers
+from wenfang.media.quiet import above, runs, step_length_s, step_powers
 
 VERSION = "1"
 NO_SOUND = "there is no sound to judge"
@@ -52,7 +52,8 @@ def sound_silence(material: Material) -> Check:
 def _longest_silence_s(sound: Sound) -> float:
     powers = step_powers(sound.samples, sound.sample_rate_hz, STEP_S)
     found = runs(~above(powers, SILENT_DB))
-    return max((ended - begun for begun, ended in found), default=0) * STEP_S
+    step_s = step_length_s(sound.sample_rate_hz, STEP_S)
+    return max((ended - begun for begun, ended in found), default=0) * step_s
 
 
 def sound_loudness(material: Material) -> Check:

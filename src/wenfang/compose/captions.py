@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,25 @@ LETTER, DIGIT, CLAUSE_PAUSE, SENTENCE_PAUSE = 0.32, 0.8, 0.7, 1.5
 # no sentence or nothing at all ends.
 LINE, ROOM, SENTENCE_WITHIN, AT_CLAUSE, AT_WORD = 1.0, 0.6, 0.6, 0.3, 1.2
 LOOKED_AHEAD = 60  # characters between a timed word and where the text has it
+
+
+class Heard(Protocol):
+    """Something that was said, as a speech backend tells it too."""
+
+    @property
+    def text(self) -> str:
+        """A word, or a phrase as it is written."""
+        ...
+
+    @property
+    def start_s(self) -> float:
+        """When it begins."""
+        ...
+
+    @property
+    def end_s(self) -> float:
+        """When it ends."""
+        ...
 
 
 class Said(NamedTuple):
@@ -56,7 +75,7 @@ class Lines:
     chinese: int = 18
     most_lines: int = 2
     least_s: float = 1.0
-    gap_s: float = 0.25
+    gap_s: float = 0.3
     pause_s: float = 1.0
     stops: bool = False
 
@@ -77,7 +96,7 @@ class Lines:
 
 def captions_of(
     text: str | None,
-    times: float | Sequence[Said],
+    times: float | Sequence[Heard],
     asked: Lines | None = None,
     start_s: float = 0.0,
 ) -> tuple[Caption, ...]:
@@ -127,7 +146,7 @@ def captions_of(
     )
 
 
-def _ordered(times: Sequence[Said]) -> list[Said]:
+def _ordered(times: Sequence[Heard]) -> list[Heard]:
     """The words that were timed; MediaError where their times are none or go back."""
     latest = 0.0
     for number, one in enumerate(times, 1):
@@ -140,7 +159,7 @@ def _ordered(times: Sequence[Said]) -> list[Said]:
     return list(times)
 
 
-def _written(words: Sequence[Said]) -> str:
+def _written(words: Sequence[Heard]) -> str:
     """Words as a text: spaces between Latin ones only."""
     text = ""
     for one in words:
@@ -243,7 +262,7 @@ class _Place(NamedTuple):
     end_s: float
 
 
-def _found(text: str, words: Sequence[Said]) -> list[_Place]:
+def _found(text: str, words: Sequence[Heard]) -> list[_Place]:
     """The places of timed words, whatever their case and the marks around them."""
     places = [place for place, one in enumerate(text) if one.isalnum()]
     folded = "".join(text[place].lower()[:1] for place in places)

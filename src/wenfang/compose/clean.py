@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wenfang.compose.mix import Mix, levelled
 from wenfang.errors import MediaError
 from wenfang.media.audio import Sound
-from wenfang.media.quiet import above, runs, step_powers
+from wenfang.media.quiet import above, runs, step_length_s, step_powers
 
 STEP_S = 0.01
 EDGE_S = 0.05  # of silence that stays around what is heard
@@ -30,7 +30,8 @@ def silences(
 ) -> tuple[tuple[float, float], ...]:
     """(start_s, end_s) of everything quieter than `below_db` beside the loudest, if long enough."""
     quiet = ~above(_power(sound), below_db)
-    spans = [(begun * STEP_S, ended * STEP_S) for begun, ended in runs(quiet)]
+    step_s = step_length_s(sound.sample_rate_hz, STEP_S)
+    spans = [(begun * step_s, ended * step_s) for begun, ended in runs(quiet)]
     return tuple(
         (start, min(end, sound.duration_s)) for start, end in spans if end - start >= least_s
     )
@@ -42,8 +43,9 @@ def trimmed(sound: Sound, below_db: float = -45.0) -> Sound:
     if not heard.size:
         raise MediaError("nothing is heard in the sound; give another")
     rate = sound.sample_rate_hz
-    first = max(0, round((heard[0] * STEP_S - EDGE_S) * rate))
-    after = min(len(sound.samples), round(((heard[-1] + 1) * STEP_S + EDGE_S) * rate))
+    step_s = step_length_s(rate, STEP_S)
+    first = max(0, round((heard[0] * step_s - EDGE_S) * rate))
+    after = min(len(sound.samples), round(((heard[-1] + 1) * step_s + EDGE_S) * rate))
     return replace(sound, samples=sound.samples[first:after])
 
 

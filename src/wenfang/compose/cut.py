@@ -29,7 +29,7 @@ from wenfang.compose.reel import (
 from wenfang.compose.reframe import Fill, Size, placed
 from wenfang.errors import ConfigError, MediaError
 from wenfang.media.audio import Samples, Sound, resample
-from wenfang.media.quiet import above, runs, step_powers
+from wenfang.media.quiet import above, runs, step_length_s, step_powers
 from wenfang.media.video import LIMIT_DURATION_S, LIMIT_FRAMES, Caption, Film
 from wenfang.media.video_times import FASTEST, SLOWEST
 
@@ -183,7 +183,7 @@ def without_silence(film: Film, asked: Silences | None = None) -> Film:
     if film.sound is None:
         raise MediaError("the film has no sound that could tell where to cut; give its times")
     count, fps = count_of(film), film.fps
-    step_s = max(1, round(clean.STEP_S * film.sound.sample_rate_hz)) / film.sound.sample_rate_hz
+    step_s = step_length_s(film.sound.sample_rate_hz, clean.STEP_S)
     heard = runs(above(_powers(film.sound), asked.below_db))
     if not heard:
         raise MediaError("nothing is heard in the sound; give another")

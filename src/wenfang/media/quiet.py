@@ -16,6 +16,11 @@ def step_powers(samples: NDArray[np.floating], rate_hz: int, step_s: float) -> N
     return np.asarray(np.pad(square, (0, -len(square) % step)).reshape(-1, step).mean(axis=1))
 
 
+def step_length_s(rate_hz: int, step_s: float) -> float:
+    """How long a step of `step_powers` is: a whole number of frames."""
+    return max(1, round(step_s * rate_hz)) / rate_hz
+
+
 def above(powers: NDArray[np.float64], below_loudest_db: float) -> NDArray[np.bool_]:
     """(S,) what is louder than so many decibels below the loudest; nothing where all is silent."""
     return np.asarray(powers > powers.max(initial=0.0) * 10 ** (below_loudest_db / 10))
