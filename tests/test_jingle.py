@@ -16,6 +16,7 @@ from conftest import Call
 from wenfang.backends.composer import Composer, PartSampling
 from wenfang.backends.loading import load_named
 from wenfang.backends.shelf import find_bundle
+from wenfang.backends.speech.espeak import Espeak
 from wenfang.checkpoint import MANIFEST
 from wenfang.checks import policy_from
 from wenfang.checks.judging import Judge
@@ -50,6 +51,7 @@ from wenfang.scenarios.jingle_variant import ROUGHEST, Variant, Workshop, distan
 from wenfang.store import from_record, to_record
 
 RATE = 48_000
+VOICE = Espeak()
 BRIEF = JingleBrief(brand="晨光茶馆", mood="joyful", seconds=6.0, variants=3, seed=4)
 
 
@@ -61,7 +63,7 @@ def work() -> Workshop:
 
 @pytest.fixture(scope="module")
 def words() -> dict[bool, Said]:
-    return {late: said(BRIEF, late) for late in (True, False)}
+    return {late: said(BRIEF, late, VOICE) for late in (True, False)}
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +249,7 @@ def test_a_mood_chooses_who_plays_and_an_arrangement_is_kept() -> None:
 def test_a_tune_that_is_known_gives_way_to_another(work: Workshop, tmp_path: Path) -> None:
     brief = JingleBrief(brand="Nova", mood="playful", seconds=12.0, signature="none")
     plain = Workshop(brief=brief, composer=work.composer, judge=Judge())
-    style, spoken = styles(brief)[0], said(brief, True)
+    style, spoken = styles(brief)[0], said(brief, True, VOICE)
     first = plain.variant(style, spoken, [])
     assert first.tried == 1
     (tmp_path / "known.mid").write_bytes(write_score(first.jingle.score))
@@ -268,7 +270,7 @@ def test_where_nothing_passes_the_reasons_are_told(
     strict = policy_from({"uses": {"default": {"checks": rules}}}, "policy")
     asked = Workshop(brief=brief, composer=work.composer, judge=Judge(policy=strict))
     with pytest.raises(CheckError, match=r"variant 1: none of 2 pieces passes \(its loudness"):
-        asked.variant(styles(brief)[0], said(brief, True), [])
+        asked.variant(styles(brief)[0], said(brief, True, VOICE), [])
 
 
 # What is said ------------------------------------------------------------------------------------
@@ -276,7 +278,7 @@ def test_where_nothing_passes_the_reasons_are_told(
 
 def test_the_name_is_said_first_or_last() -> None:
     brief = JingleBrief(brand="Copper Kettle", slogan="Coffee by the river", voice="man")
-    early, late = said(brief, False), said(brief, True)
+    early, late = said(brief, False, VOICE), said(brief, True, VOICE)
     assert early.name_start_s == 0
     assert early.name_end_s < early.duration_s / 2
     assert late.name_start_s > late.duration_s / 2
@@ -288,19 +290,19 @@ def test_words_that_do_not_fit_are_told_with_what_does() -> None:
         brand="晨光茶馆", slogan="一杯热茶，半日清闲，满城春色都在窗前", seconds=4.0
     )
     with pytest.raises(BriefError, match=r"take \S+ s to say, and 4.0 s leave 2.9 s") as told:
-        said(brief, True)
+        said(brief, True, VOICE)
     least = float(str(told.value.values["least"]))
     for late in (True, False):
-        fitting = said(replace(brief, seconds=least + 0.2), late)
+        fitting = said(replace(brief, seconds=least + 0.2), late, VOICE)
         assert fitting.duration_s <= least + 0.2 - BEFORE_S - AFTER_S
-    hurried = said(replace(brief, seconds=least), True)
-    assert hurried.speed > said(replace(brief, seconds=20.0), True).speed
+    hurried = said(replace(brief, seconds=least), True, VOICE)
+    assert hurried.speed > said(replace(brief, seconds=20.0), True, VOICE).speed
 
 
 def test_words_that_never_fit_are_to_be_shortened() -> None:
     brief = JingleBrief(brand="晨光茶馆" * 10, slogan="一杯热茶半日清闲" * 10, seconds=30.0)
     with pytest.raises(BriefError, match=r"for them; shorten brand or slogan"):
-        said(brief, False)
+        said(brief, False, VOICE)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 from wenfang import config
 from wenfang.backends.composer import Composer
 from wenfang.backends.loading import load_named
+from wenfang.backends.speech.speaker import Speaker
 from wenfang.checks import Material
 from wenfang.device import environment
 from wenfang.errors import CheckError
@@ -22,6 +23,7 @@ from wenfang.scenarios.jingle_report import JingleReport, render_jingle_report
 from wenfang.scenarios.jingle_sound import said
 from wenfang.scenarios.jingle_variant import Variant, Workshop, distances
 from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
+from wenfang.scenarios.reciting import voice_for, voice_spent
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.verse_writing import keep_brief, keep_piece
 from wenfang.seal import Payload, SealedFile
@@ -36,9 +38,10 @@ def jingle(brief: JingleBrief, studio: Studio) -> Piece:
     if studio.commercial:
         require_commercial(lineage, loaded.name)
     work = Workshop(brief=brief, composer=Composer(loaded), judge=studio.judge)
+    speaker, spoken_by = voice_for(brief.engine, studio)
     _require_words(brief, studio)
-    variants = _variants(work, studio)
-    made_from: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
+    variants = _variants(work, studio, speaker)
+    made_from: tuple[Link, ...] = (Link(role="bundle", id=bundle.id), *spoken_by)
     if not studio.private:
         made_from = (*made_from, Link(role="brief", id=keep_brief(brief, studio).id))
     apart = distances(variants, brief.seconds)
@@ -49,6 +52,7 @@ def jingle(brief: JingleBrief, studio: Studio) -> Piece:
         "distances": {f"{one}-{other}": found._asdict() for (one, other), found in apart.items()},
         "checks": [one.report.to_dict() for one in variants],
         "environment": environment(),
+        **voice_spent(speaker),
     }
     studio.on_event(Event(step="seal", done=len(variants) + 1, of=len(variants) + 2))
     files: list[SealedFile] = [
@@ -87,11 +91,12 @@ def _require_words(brief: JingleBrief, studio: Studio) -> None:
         )
 
 
-def _variants(work: Workshop, studio: Studio) -> list[Variant]:
+def _variants(work: Workshop, studio: Studio, speaker: Speaker) -> list[Variant]:
     """As many as are asked for; what cannot be said is told before anything is composed."""
     asked = styles(work.brief)
     studio.on_event(Event(step="read", done=0, of=len(asked) + 2))
-    words = {late: said(work.brief, late) for late in sorted({style.late for style in asked})}
+    lates = sorted({style.late for style in asked})
+    words = {late: said(work.brief, late, speaker) for late in lates}
     found: list[Variant] = []
     for style in asked:
         studio.on_event(Event(step="write", done=style.number, of=len(asked) + 2))

@@ -37,7 +37,14 @@ class JingleBrief:
     seconds: float = field(
         default=8.0, metadata={"doc": "how long it is, exactly, before its label; 3 to 30"}
     )
+    engine: str = field(
+        default="",
+        metadata={"doc": "whose voice: espeak, openai:URL#model, or command:NAME of voices.json"},
+    )
     voice: Voice = field(default="woman", metadata={"doc": "who says the name"})
+    variant: str = field(
+        default="", metadata={"doc": "a voice by the engine's own name for it; empty: by voice"}
+    )
     language: Literal["", "zh", "en"] = field(
         default="", metadata={"doc": "language of what is said; empty: as it is written"}
     )

@@ -11,8 +11,7 @@ from math import ceil
 
 import numpy as np
 
-from wenfang.backends.speech.espeak import Espeak
-from wenfang.backends.speech.speaker import SpeechOptions, Spoken, phrases_of
+from wenfang.backends.speech.speaker import Speaker, SpeechOptions, Spoken, phrases_of
 from wenfang.compose.effects import EffectOptions, sound_of
 from wenfang.compose.mix import RATE_HZ, Mix, Track, levelled, mix
 from wenfang.compose.perform import (
@@ -76,14 +75,14 @@ class Said:
         return polished(self.spoken.sound)
 
 
-def said(brief: JingleBrief, late: bool) -> Said:
+def said(brief: JingleBrief, late: bool, speaker: Speaker) -> Said:
     """Name and slogan; where the name stands `late` it is said last.
 
     raises BriefError where they cannot be said, or not in the seconds that there are
     """
     room = brief.seconds - BEFORE_S - AFTER_S
     for speed in SPEEDS:
-        found = _said(brief, late, speed)
+        found = _said(brief, late, speed, speaker)
         if found.duration_s <= room:
             return found
     least = ceil(10 * (found.duration_s + BEFORE_S + AFTER_S)) / 10
@@ -102,14 +101,16 @@ def said(brief: JingleBrief, late: bool) -> Said:
     )
 
 
-def _said(brief: JingleBrief, late: bool, speed: float) -> Said:
-    options = SpeechOptions(voice=brief.voice, speed=speed, language=brief.language)
+def _said(brief: JingleBrief, late: bool, speed: float, speaker: Speaker) -> Said:
+    options = SpeechOptions(
+        voice=brief.voice, variant=brief.variant, speed=speed, language=brief.language
+    )
     chinese = (brief.language or language_of(brief.brand + brief.slogan)) == "zh"
     between, end = ("，", "。") if chinese else (", ", ".")
     # Readings of characters are known best in simplified form.
     name, slogan = (script.to_simplified(one.strip()) for one in (brief.brand, brief.slogan))
     parts = [one for one in ((slogan, name) if late else (name, slogan)) if one]
-    spoken = Espeak().speak(between.join(parts) + end, options)
+    spoken = speaker.speak(between.join(parts) + end, options)
     counts = {one: len(phrases_of(one)) for one in parts}
     if len(spoken.phrases) != sum(counts[one] for one in parts):
         raise BriefError(
