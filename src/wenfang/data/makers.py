@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from wenfang.data.request import Duplicates, PrepareRequest, Reading, Source, re
 from wenfang.data.rows import write_rows
 from wenfang.data.shards import ShardWriter
 from wenfang.data.split import Split
+from wenfang.data.spoken_digits import Told, settings_of, spoken_rows
 from wenfang.store.manifest import to_record, write_manifest
 
 ReadRows = Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]
@@ -173,6 +175,30 @@ def make_digits(named: NamedSource, path: Path, output: Path, on_event: OnEvent 
     rows = digit_rows(path.parent)
     source = named.source(path)
     return write_rows(named.name, source, hashes, DIGIT_SETTINGS, rows, output, kind="digits")
+
+
+def make_spoken_digits(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """Spoken digits as pictures of their levels, labelled by digit and speaker."""
+    return _spoken(named, path, output, "text")
+
+
+def make_spoken_for_reading(
+    named: NamedSource, path: Path, output: Path, on_event: OnEvent | None
+) -> Dataset:
+    """The same, labelled by the digit alone."""
+    return _spoken(named, path, output, "digit")
+
+
+def _spoken(named: NamedSource, path: Path, output: Path, label: Told) -> Dataset:
+    rejected: Counter[str] = Counter()
+    rows = spoken_rows(path, label, rejected)
+    hashes = {path.name: named.file.sha256}
+    settings = settings_of(label)
+    return write_rows(
+        named.name, named.source(path), hashes, settings, rows, output, rejected, kind="spoken"
+    )
 
 
 def make_pictograms(

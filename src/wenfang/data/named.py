@@ -29,6 +29,8 @@ from wenfang.data.makers import (
     make_pictograms,
     make_poems,
     make_short_sentences,
+    make_spoken_digits,
+    make_spoken_for_reading,
     make_text_by_position,
     make_venues,
 )
@@ -300,6 +302,18 @@ DIGIT_FILES = (
         sha256="e41c74e484045d39b462a7790a4af51301bd9b0b24f0154798d713ec68c45920",
     ),
 )
+SPOKEN = NamedSource(
+    name="fsdd",
+    origin="github.com/Jakobovski/free-spoken-digit-dataset, recordings/ at "
+    "26eb9aaf76e81b692f806f9140c2d2777410d7a1, packed into one archive",
+    licence="CC-BY-SA-4.0",
+    notice="Free Spoken Digit Dataset by Zohar Jackson and others (six speakers), CC BY-SA 4.0.",
+    file=NamedFile(
+        name="fsdd/recordings.tar.xz",
+        sha256="b6c5e457897525741922f0017da55eeaa48192e9a932efb01990fd0e2dbd472a",
+    ),
+    make=make_spoken_digits,
+)
 DRAWINGS = NamedSource(
     name="drawings",
     origin="github.com/googlefonts/noto-emoji, png/72 at b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8",
@@ -366,6 +380,8 @@ NAMED: dict[str, NamedSource] = {
     ),
     "encoder_texts": ENCODER_TEXTS,
     "fine_drawings": replace(DRAWINGS, name="fine_drawings", make=make_fine_drawings),
+    "fsdd": SPOKEN,
+    "fsdd_digits": replace(SPOKEN, name="fsdd_digits", make=make_spoken_for_reading),
     "mnist": replace(
         DIGITS,
         file=replace(DIGITS.file, name=f"mnist/{DIGITS.file.name}"),

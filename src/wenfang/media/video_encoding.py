@@ -47,6 +47,7 @@ class Coding:
     audio_rates_hz: tuple[int, ...]
     carries: frozenset[str]
     captions: str
+    audio_options: tuple[tuple[str, str], ...] = ()
     drawn_options: tuple[tuple[str, str], ...] = ()
     audio_bit_rate: int = 128_000
 
@@ -70,6 +71,9 @@ CODINGS: dict[Kind, Coding] = {
         audio_rates_hz=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000),
         carries=frozenset({"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3", "mov_text"}),
         captions="mov_text",
+        # FFmpeg's usual search bursts at onsets of speech, by chance up to full scale; this one
+        # errs half as much (eight takes of six seconds of speech over a piano).
+        audio_options=(("aac_coder", "fast"),),
         # Beside medium: 3.7 times as fast, 28 % smaller, 0.3 dB better (1280 x 720, scenery).
         drawn_options=(("preset", "veryfast"),),
     ),
@@ -208,7 +212,7 @@ class _Sound:
 
         rate_hz = rate_hz if rate_hz in coding.audio_rates_hz else 48_000
         layout = "mono" if channels == 1 else "stereo"
-        options = {"flags": "+bitexact"}
+        options = {"flags": "+bitexact", **dict(coding.audio_options)}
         self.container = container
         stream: Any = container.add_stream(coding.audio, rate_hz, options, layout=layout)
         stream.bit_rate = coding.audio_bit_rate

@@ -12,6 +12,11 @@ from wenfang.recipes.picture_encoder import picture_encoder
 from wenfang.recipes.recipe import Recipe
 from wenfang.recipes.safety import safety
 from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
+from wenfang.recipes.spoken_digits import (
+    spoken_digit_reader,
+    spoken_digits,
+    spoken_digits_vae,
+)
 from wenfang.recipes.translation import multi30k, translator
 from wenfang.recipes.upscaler import upscaler
 from wenfang.recipes.verse import verse
@@ -36,6 +41,9 @@ RECIPES = {
     "upscaler": upscaler,
     "emblem-reader": emblem_reader,
     "chorale": chorale,
+    "spoken-digits": spoken_digits,
+    "spoken-digits-vae": spoken_digits_vae,
+    "spoken-digit-reader": spoken_digit_reader,
     "tiny": tiny,
 }
 

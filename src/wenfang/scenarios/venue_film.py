@@ -34,6 +34,7 @@ from wenfang.scenarios.picture import Drawn
 from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
 from wenfang.scenarios.reciting import (
     COMPOSER,
+    PEAK_DBTP,
     Music,
     composed,
     composer_for,
@@ -286,8 +287,8 @@ def _aired(
         score = composed(composer, asked)
         played = perform(score, arranged, brief.seed, Mix(duration_s=SECONDS))
         tracks.append(Track(sound=played, gain_db=MUSIC_DB, ducked_db=DUCKED_DB, fade_out_s=0.8))
-    return _Aired(sound=mix(tracks, Mix(duration_s=SECONDS)), said=tuple(said), ends=tuple(ends),
-                  score=score)  # fmt: skip
+    sound = mix(tracks, Mix(duration_s=SECONDS, peak_dbtp=PEAK_DBTP))
+    return _Aired(sound=sound, said=tuple(said), ends=tuple(ends), score=score)
 
 
 def _report(
