@@ -13,8 +13,10 @@ import pytest
 import tiny_music
 import wenfang as wf
 from conftest import Call
+from wenfang.backends.composer import Composer, PartSampling
 from wenfang.data.dataset import Dataset
 from wenfang.data.part_batches import part_tokenizer
+from wenfang.data.part_tokens import Asked
 from wenfang.engine.composing import Composed, MusicModel
 from wenfang.engine.generating import load_model
 from wenfang.errors import BriefError, ConfigError, MediaError, WenfangError
@@ -217,3 +219,28 @@ def test_moods_are_read_in_both_languages(text: str, mood: str | None) -> None:
 )
 def test_keys_are_found_in_prompts(text: str, key: Key | None) -> None:
     assert Key.within(text) == key
+
+
+def test_a_piece_with_parallels_is_drawn_anew(
+    model: MusicModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composer = Composer(model.loaded)
+    asked = [Asked(key=Key(tonic=7), beats=4, upbeat=0, bars=4)] * 2
+    streams: list[tuple[int | str, ...]] = [(1, "a"), (1, "b")]
+    plain = composer.compose(asked, streams, PartSampling())
+    drawn: list[tuple[int | str, ...]] = []
+    draw = composer._drawn
+
+    def noted(asked: Any, streams: Any, sampling: Any) -> Any:
+        drawn.extend(streams)
+        return draw(asked, streams, sampling)
+
+    poor = {plain[1].pitches.tobytes()}
+    monkeypatch.setattr(composer, "_drawn", noted)
+    monkeypatch.setattr(
+        "wenfang.backends.composer.parallels", lambda one: int(one.pitches.tobytes() in poor)
+    )
+    again = composer.compose(asked, streams, PartSampling())
+    assert drawn == [*streams, (1, "b", "again", 0)]
+    assert again[0].pitches.tobytes() == plain[0].pitches.tobytes()
+    assert again[1].pitches.tobytes() != plain[1].pitches.tobytes()

@@ -122,3 +122,50 @@ def test_places_are_told_in_another_size_too() -> None:
         model(normal(2, 3, 9, 8), torch.zeros(2))
     with pytest.raises(ConfigError, match="multiple of 4"):
         dit.Config(width=30)
+
+
+def sketching() -> dit.DiT:
+    model = dit.DiT(dit.PRESETS["sketching"])
+    model.initialise(torch.Generator().manual_seed(1))
+    return model
+
+
+@torch.no_grad()
+def test_a_sketch_is_told_place_by_place_and_silence_has_none() -> None:
+    model, x, clue = sketching(), normal(2, 3, 4, 4), torch.zeros(2)
+    words, mask = normal(2, 5, 6), torch.tensor([[True] * 5, [False] * 5])
+    assert model.sketched(None, None) is None
+    drawn = model.sketched(words, mask)
+    assert drawn is not None
+    assert drawn.shape == (2, 3, 4, 4)
+    assert not drawn.any()  # its last layer begins at nothing
+    for weight in model.parameters():
+        weight.normal_(0.0, 0.3, generator=torch.Generator().manual_seed(len(weight)))
+    drawn = model.sketched(words, mask)
+    assert drawn is not None
+    assert drawn[0].any()
+    assert not drawn[1].any()
+    silent = ask(model, x, clue, Told())
+    spoken = ask(model, x, clue, Told(words=words, mask=mask))
+    assert (spoken[0] - silent[0]).abs().max() > 1e-3
+    assert torch.allclose(spoken[1], silent[1], atol=1e-5)
+    wide = ask(model, normal(2, 3, 8, 12), clue, Told(words=words, mask=mask))
+    assert wide.shape == (2, 3, 8, 12)  # sketches are stretched to other sizes
+
+
+def test_a_sketch_learns_the_mean_of_what_words_name() -> None:
+    model = sketching()
+    objective = Denoising(path=Flow(), sketch_weight=1.0)
+    pictures = torch.stack((torch.ones(3, 4, 4), -torch.ones(3, 4, 4)))
+    batch = {"pictures": pictures, "words": normal(2, 3, 6), "mask": torch.ones(2, 3).bool()}
+    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+    losses = []
+    for step in range(200):
+        loss = objective(model, batch, torch.Generator().manual_seed(step))
+        losses.append(loss.parts["sketch_error"])
+        optimiser.zero_grad()
+        loss.value.backward()
+        optimiser.step()
+    assert losses[0] == pytest.approx(1.0, abs=1e-4)
+    assert losses[-1] < 0.05
+    assert "sketch_error" not in Denoising(path=Flow())(model, batch, torch.Generator()).parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from wenfang.errors import ConfigError, MediaError
 from wenfang.media.audio import Sound
 from wenfang.media.video import Caption, Film, Kind, decode
 from wenfang.media.video_encoding import encode
+from wenfang.seal import Payload, Provenance, Sealer, emit
+from wenfang.store import Manifest
 
 SCREEN = Screen(width_px=64, height_px=48, fps=10)
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -195,3 +198,27 @@ def test_a_picture_is_cut_to_a_shape() -> None:
     square = cover_of(picture, (40, 40))
     assert square.size == (40, 40)
     assert square.getpixel((2, 20)) == RED
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_a_film_is_sealed_as_an_animation(home: Path, tmp_path: Path, suffix: str) -> None:
+    frames = [np.full((160, 240, 3), (40 + 20 * n, 60, 90), np.uint8) for n in range(6)]
+    film = Film(frames=frames, fps=Fraction(8))
+    kind = f"image/{suffix[1:]}"
+    core = Manifest(kind="asset", name=f"a{suffix}", media_type=kind)
+    path = tmp_path / f"a{suffix}"
+    sealed = emit(Payload(media_type=kind, data=film), path, Provenance(manifest=core),
+                  Sealer.at(home))  # fmt: skip
+    assert sealed.verdict.outcome == "good"
+    with Image.open(path) as shown:
+        assert getattr(shown, "n_frames", 1) == 6
+        lengths = []
+        for number in range(6):
+            shown.seek(number)
+            shown.load()
+            lengths.append(shown.info["duration"])
+    assert sum(lengths) == pytest.approx(750, abs=35)  # GIF counts hundredths
+    large = Film(frames=[np.zeros((4000, 4000, 3), np.uint8)] * 3, fps=Fraction(8))
+    with pytest.raises(MediaError, match="too many to label"):
+        emit(Payload(media_type=kind, data=large), path, Provenance(manifest=core),
+             Sealer.at(home))  # fmt: skip

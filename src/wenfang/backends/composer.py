@@ -25,6 +25,7 @@ from wenfang.data.part_tokens import (
 from wenfang.device import noise
 from wenfang.errors import BriefError
 from wenfang.media.four_parts import REST, VOICES, FourParts, joined_parts
+from wenfang.metrics.music import parallels
 from wenfang.models.decode.direct import direct_decoder
 from wenfang.models.load import Loaded, language_model
 from wenfang.samplers.parts import PartStep
@@ -32,6 +33,7 @@ from wenfang.samplers.tokens import CachedPredict, Predict, Sampling, sample
 from wenfang.tokenizer import END
 
 Stream = tuple[int | str, ...]
+AGAIN = 2  # times that a piece with parallel fifths or octaves is drawn anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,22 @@ class Composer:
         """
         for one in asked:
             require_bars(one.bars)
+        found = self._drawn(asked, streams, sampling)
+        # Where the rules left no other way a piece holds parallels; another may need none.
+        for again in range(AGAIN):
+            poor = [number for number, one in enumerate(found) if parallels(one)]
+            others = self._drawn(
+                [asked[number] for number in poor],
+                [(*streams[number], "again", again) for number in poor],
+                sampling,
+            )
+            for number, other in zip(poor, others, strict=True):
+                found[number] = min(found[number], other, key=parallels)
+        return found
+
+    def _drawn(
+        self, asked: Sequence[Asked], streams: Sequence[Stream], sampling: Sampling
+    ) -> list[FourParts]:
         # Those with prompts of one length go together; a piece does not depend on its company.
         prompts = [[self.tokenizer.id(name) for name in prompt_tokens(one)] for one in asked]
         groups: dict[int, list[int]] = {}

@@ -14,6 +14,7 @@ from wenfang.data.layouts import VerseLayout
 from wenfang.device import noise
 from wenfang.errors import BriefError
 from wenfang.knowledge import script
+from wenfang.models.decode.direct import direct_decoder
 from wenfang.models.load import Loaded, language_model
 from wenfang.objectives.next_token import score
 from wenfang.samplers.tokens import CachedPredict, Drawn, GuidedPredict, Predict, Sampling, sample
@@ -112,13 +113,16 @@ class Poet:
     def _predict(
         self, opening: list[int], conditioned: bool, sampling: Sampling, rows: int
     ) -> Predict:
-        capacity = self.model.config.context
-        predict: Predict = CachedPredict(self.model, rows, capacity)
+        predict = self._cached(rows)
         if conditioned and sampling.guidance != 1:
             plain = torch.tensor([opening]).expand(rows, -1)
-            other = CachedPredict(self.model, rows, capacity)
-            predict = GuidedPredict(predict, other, plain, sampling.guidance)
+            predict = GuidedPredict(predict, self._cached(rows), plain, sampling.guidance)
         return predict
+
+    def _cached(self, rows: int) -> Predict:
+        capacity = self.model.config.context
+        direct = direct_decoder(self.model, rows, capacity)  # the same bits, sooner
+        return direct or CachedPredict(self.model, rows, capacity)
 
     def _step(self, rules: VerseRules) -> VerseStep:
         if rules not in self._steps:

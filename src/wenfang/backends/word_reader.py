@@ -18,7 +18,7 @@ from wenfang.models.load import Loaded
 
 MOST_WORDS = 24  # of a text; the vector of the whole text tells what comes after
 KNOWN_SCRIPTS = ("LATIN", "CJK")
-KEPT = 20_000
+KEPT = 100_000  # texts, about 400 MB
 
 
 class WordReader:

@@ -23,6 +23,7 @@ from wenfang.engine.enlarging import EnlargingModel
 from wenfang.engine.keeping import label_settings
 from wenfang.engine.painting import PictureModel
 from wenfang.engine.speaking import SpeechModel
+from wenfang.engine.uttering import UtteringModel
 from wenfang.errors import BriefError, ConfigError
 from wenfang.knowledge import script
 from wenfang.knowledge.verse import FORMS
@@ -287,6 +288,8 @@ def load_model(name: str, *, reference: bool = False) -> Maker:
     if name in PROGRAMS:
         return PROGRAMS[name]()
     loaded = load_named(name)
+    if loaded.painting and loaded.painting.mel:
+        return UtteringModel(loaded)
     if loaded.painting:
         return PictureModel(loaded)
     if loaded.layout == "parts":

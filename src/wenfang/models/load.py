@@ -11,7 +11,8 @@ from torch import nn
 
 from wenfang import config
 from wenfang.checkpoint import LINEAGE, MANIFEST, BundleFiles, load_weights, read_bundle
-from wenfang.errors import BundleError
+from wenfang.errors import BundleError, ConfigError
+from wenfang.media.mel import MelScale
 from wenfang.models import MODELS, CausalModel
 from wenfang.models.latent_space import Scales
 from wenfang.noise import Path, path_of
@@ -40,6 +41,7 @@ class Painting:
     upscaler what makes its pictures larger
     enlarged how, unless it is said: see wenfang.backends.draughtsman; "": not said
     path     along which a denoiser was asked; None for other families
+    mel      its pictures are levels of sounds, by this scale; None: they are to be seen
     """
 
     side_px: int
@@ -51,6 +53,7 @@ class Painting:
     upscaler: Companion | None = None
     enlarged: Enlarging = ""
     path: Path | None = None
+    mel: MelScale | None = None
 
     @property
     def companions(self) -> tuple[Companion, ...]:
@@ -150,7 +153,17 @@ def _painting(files: BundleFiles) -> Painting | None:
         raise BundleError("{where} is no object; get the bundle again", where=where)
     path = found.get("path")
     plain = {name: value for name, value in found.items() if name != "path"}
-    read = config.from_dict(Painting, plain, where=where, error=BundleError)
+    try:
+        read = config.from_dict(Painting, plain, where=where, error=BundleError)
+    except ConfigError as error:  # of a scale that cannot be computed
+        raise BundleError(
+            "{path}: {reason}", path=files.folder / "config.json", reason=error
+        ) from None
+    if read.mel and (read.mel.side, read.channels) != (read.side_px, 1):
+        raise BundleError(
+            "{where}: pictures of levels are grey and of the scale's side; get the bundle again",
+            where=where,
+        )
     if path is None:
         return read
     return replace(read, path=path_of(path, where, BundleError))

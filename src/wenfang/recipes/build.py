@@ -34,6 +34,7 @@ from wenfang.device import noise, set_threads
 from wenfang.errors import ConfigError
 from wenfang.models import MODELS, CausalModel
 from wenfang.models.bert import Config as BertConfig
+from wenfang.models.dit import Config as DitConfig
 from wenfang.models.load import tokenizer_of
 from wenfang.models.vae import Config as VaeConfig
 from wenfang.objectives import Objective
@@ -127,7 +128,8 @@ def _thin(recipe: Recipe, model: nn.Module) -> str:
 
 def _comes_along(recipe: Recipe, base: BundleFiles) -> str:
     """Which weights of the base go on, as a regular expression, where not all do: an encoder's
-    below classes that are new, or an autoencoder's encoder before another decoder.
+    below classes that are new, an autoencoder's encoder before another decoder, or a denoiser
+    that is to sketch and did not.
     """
     known = base.config.get("model", {})
     if isinstance(recipe.model, BertConfig):
@@ -136,6 +138,8 @@ def _comes_along(recipe: Recipe, base: BundleFiles) -> str:
         own = config.to_dict(recipe.model)
         if any(own.get(name) != known.get(name) for name in DECODERS):
             return r"^encoder\."
+    if isinstance(recipe.model, DitConfig) and recipe.model.sketch_width:
+        return "" if known.get("sketch_width") else r"^(?!sketch|embed_sketch)"
     return ""
 
 

@@ -79,9 +79,13 @@ def emblem() -> Recipe:
             heads=6,
             hidden_width=768,
             text_width=192,
+            sketch_width=512,
+            sketch_side=8,
         ),
         objective=ObjectiveConfig(
-            denoising=DenoisingConfig(path="flow", times="logit-normal", shift=3.0)
+            denoising=DenoisingConfig(
+                path="flow", times="logit-normal", shift=3.0, sketch_weight=0.5
+            )
         ),
         optim=OptimConfig(
             kind="muon", lr=1e-3, betas=(0.9, 0.99), schedule="stable-decay", warmup_steps=100

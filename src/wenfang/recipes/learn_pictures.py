@@ -14,14 +14,15 @@ from torch.nn import functional
 from wenfang import config
 from wenfang.data.batches import Batches, Share
 from wenfang.data.captions import Captioned, CaptionedBatches
-from wenfang.data.dataset import Dataset
+from wenfang.data.dataset import MANIFEST, Dataset
 from wenfang.data.drawings import drawing
 from wenfang.data.finer import Fine, FineBatches
 from wenfang.data.matched import Matched, MatchedBatches
 from wenfang.data.picture_batches import PictureBatches
 from wenfang.data.pixels import PixelBatches, Pixels
-from wenfang.errors import ConfigError
+from wenfang.errors import ConfigError, DataError
 from wenfang.language import t
+from wenfang.media.mel import MelScale
 from wenfang.models import (
     dit,
     gan,
@@ -163,9 +164,12 @@ def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
         snr_most=asked.snr_most,
         no_class=recipe.model.classes,
         drop_condition=asked.drop_condition if recipe.model.classes or recipe.data.words else 0.0,
+        sketch_weight=asked.sketch_weight,
+        sketch_only=asked.sketch_only,
     )
     measured = replace(objective, times="uniform", shift=1.0, weighting="even", drop_condition=0.0)
-    phase = Phase(objective=objective, optim=recipe.optim)
+    moved = r"^sketch\." if asked.sketch_only else ""
+    phase = Phase(objective=objective, optim=recipe.optim, parameters=moved)
     return (phase,), batches, _mean_loss(measured, measured_batches, count)
 
 
@@ -191,6 +195,13 @@ def _captioned(
         read[part] = Captioned.build(pictures, records if reader else None)
     if reader:
         read["train"].require_captions()
+    drawn = read["train"].pictures.shape[-1]
+    if isinstance(model, dit.Config) and model.sketch_width and model.sketch_side != drawn:
+        raise ConfigError(
+            "model.sketch_side is {asked}, what is drawn has {found}; set it to that",
+            asked=model.sketch_side,
+            found=drawn,
+        )
     size = min(recipe.train.batch_size, len(read["valid"]))
     batches, held = (
         CaptionedBatches(captioned=one, read=reader, batch_size=rows, seed=seed)
@@ -356,7 +367,20 @@ def painting_of(recipe: Recipe, dataset: Dataset, trained: nn.Module) -> dict[st
     if isinstance(model, unet.Config | dit.Config):
         asked = recipe.objective.denoising
         found["path"] = path_record(asked.path, asked.built_path())
+    mel = mel_of(dataset)
+    if mel and (mel.side, 1) == (found["side_px"], found["channels"]):  # not made smaller, say
+        found["mel"] = config.to_dict(mel)
     return found
+
+
+def mel_of(dataset: Dataset) -> MelScale | None:
+    """The scale by which the pictures of a data set are levels of sounds; None: they are not."""
+    settings = dataset.manifest.facts.get("settings")
+    told = settings.get("mel") if isinstance(settings, dict) else None
+    if told is None:
+        return None
+    where = f"{dataset.folder / MANIFEST}: settings.mel"
+    return config.from_dict(MelScale, told, where=where, error=DataError)
 
 
 def watch_game(values: dict[str, float]) -> str:

@@ -10,7 +10,7 @@ from wenfang.trainer import TrainConfig
 
 SOURCE, READ = "fsdd", "fsdd_digits"
 SIDE_PX = 48
-SPEAKERS, CLASSES = 6, 60
+CLASSES = 60  # ten digits by six speakers
 GLIDING = OptimConfig(kind="adamw", lr=2e-3, betas=(0.9, 0.99), schedule="cosine", warmup_steps=200)
 
 
@@ -19,24 +19,24 @@ def spoken_digits() -> Recipe:
     return Recipe(
         name="spoken-digits",
         summary="a diffusion model of spoken digits, told the digit and the speaker",
-        data=DataConfig(source=SOURCE, layout="denoising", validation_examples=290, shift_px=1),
+        data=DataConfig(source=SOURCE, layout="denoising", validation_examples=250, shift_px=1),
         family="unet",
         model=unet.Config(
             in_channels=1,
             out_channels=1,
-            patch=2,
-            channels=(32, 64),
+            patch=4,
+            channels=(48, 64),
             attention=(False, True),
             blocks=1,
             groups=8,
             classes=CLASSES,
         ),
         objective=ObjectiveConfig(
-            denoising=DenoisingConfig(path="flow", data_std=0.6, times="logit-normal")
+            denoising=DenoisingConfig(path="flow", data_std=0.55, times="logit-normal")
         ),
         optim=GLIDING,
         train=TrainConfig(
-            steps=8000,
+            steps=4500,
             batch_size=32,
             average_decay=0.999,
             evaluate_every=500,
@@ -52,7 +52,7 @@ def spoken_digits_vae() -> Recipe:
     return Recipe(
         name="spoken-digits-vae",
         summary="an autoencoder of spoken digits",
-        data=DataConfig(source=SOURCE, layout="elbo", validation_examples=290, shift_px=1),
+        data=DataConfig(source=SOURCE, layout="elbo", validation_examples=250, shift_px=1),
         family="vae",
         model=vae.Config(
             side_px=SIDE_PX,
@@ -64,7 +64,7 @@ def spoken_digits_vae() -> Recipe:
         objective=ObjectiveConfig(elbo=Elbo(free_nats=0.05)),
         optim=GLIDING,
         train=TrainConfig(
-            steps=6000,
+            steps=2000,
             batch_size=32,
             average_decay=0.999,
             clip_norm=1000.0,
@@ -81,14 +81,14 @@ def spoken_digit_reader() -> Recipe:
     return Recipe(
         name="spoken-digit-reader",
         summary="a recogniser of spoken digits, which judges made ones",
-        data=DataConfig(source=READ, layout="picture-classes", validation_examples=290, shift_px=2),
+        data=DataConfig(source=READ, layout="picture-classes", validation_examples=250, shift_px=2),
         family="picture-classifier",
         model=picture_classifier.Config(side_px=SIDE_PX, channels=(16, 32, 64, 64), dropout=0.3),
         optim=OptimConfig(
             kind="adamw", lr=3e-3, betas=(0.9, 0.99), weight_decay=0.01, schedule="cosine"
         ),
         train=TrainConfig(
-            steps=2000, batch_size=50, evaluate_every=250, checkpoint_every=250, log_every=50
+            steps=1500, batch_size=50, evaluate_every=250, checkpoint_every=250, log_every=50
         ),
         threads=1,
     )

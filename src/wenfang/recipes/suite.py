@@ -43,6 +43,7 @@ from wenfang.recipes.painting_suite import measure_painter, seen
 from wenfang.recipes.pair_suite import measure_pairs
 from wenfang.recipes.part_suite import measure_parts
 from wenfang.recipes.picture_suite import measure_pictures
+from wenfang.recipes.sound_suite import measure_heard
 from wenfang.recipes.streams import stream_tokens
 from wenfang.recipes.translator_suite import measure_translator
 from wenfang.recipes.upscaler_suite import measure_upscaler
@@ -58,7 +59,7 @@ class SuiteConfig:
     """How much is measured: sampled poems, ranked titles, the order of the baseline.
 
     beam      how completions of pairs are searched for
-    pictures  so many are made
+    pictures  so many are made; of sounds at most 500
     eye       an ONNX file in whose features makers of pictures are measured, in place of all else
     eye_levels  what it reads black and white as: unit 0 and 1, signed -1 and 1, bytes 0 and 255
     """
@@ -105,6 +106,8 @@ def evaluate(
         if config.eye:
             eye = ForeignEye.open(Path(config.eye), config.eye_levels)
             return measure_with(eye, loaded, dataset, config.pictures, PaintOptions())
+        if loaded.painting and loaded.painting.mel:
+            return measure_heard(loaded, dataset, config.pictures)
         return measure_painter(loaded, dataset, config.pictures)
     if loaded.layout == "upscaling":
         return measure_upscaler(loaded, dataset)
