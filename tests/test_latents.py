@@ -193,6 +193,31 @@ def test_latents_are_learnt_without_words(
         painter.asked("ring")
 
 
+def test_a_sketch_is_learnt_alone_and_then_stays(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WENFANG_HOME", str(place / "home"))
+    data, wanted = Dataset.open(place / "set"), tiny("emblem")
+    assert isinstance(wanted.model, dit.Config)
+    base = trained(wanted, data, tmp_path / "plain")
+    side = Painter(load(base))._noise_shape()[-1]
+    sketching = replace(wanted, model=replace(wanted.model, sketch_width=8, sketch_side=side))
+    only = replace(wanted.objective.denoising, sketch_only=True)
+    first = replace(sketching, objective=replace(wanted.objective, denoising=only))
+    sketched = trained(first, data, tmp_path / "first", base=base)
+    then = trained(sketching, data, tmp_path / "then", base=sketched)
+    plain, one, two = (load(folder).model.state_dict() for folder in (base, sketched, then))
+    assert one["sketch.outer.weight"].abs().max() > 0
+    moved = {name for name in two if not torch.equal(one[name], two[name])}
+    assert "embed_sketch.weight" in moved
+    assert not any(name.startswith("sketch.") for name in moved)
+    assert all(torch.equal(plain[name], one[name]) for name in plain)  # only the sketch had learnt
+    wide = replace(wanted.model, sketch_width=8, sketch_side=side + 1)
+    wrong = replace(sketching, model=wide)
+    with pytest.raises(ConfigError, match=r"model\.sketch_side is"):
+        trained(wrong, data, tmp_path / "wrong")
+
+
 def test_words_are_read_alike_alone_and_among_others() -> None:
     reader = WordReader(load(find_bundle("encoder")))
     words, mask = reader(["a red heart", "", "猫", "a red heart"])

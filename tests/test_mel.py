@@ -10,7 +10,15 @@ import pytest
 from tiny_sounds import word
 from wenfang.errors import ConfigError, MediaError
 from wenfang.media.audio import Sound
-from wenfang.media.mel import SPEECH, Levels, MelScale, mel_decibels, mel_picture, sound_of
+from wenfang.media.mel import (
+    SPEECH,
+    Levels,
+    MelScale,
+    heard_frames,
+    mel_decibels,
+    mel_picture,
+    sound_of,
+)
 
 RATE_HZ = SPEECH.rate_hz
 
@@ -73,6 +81,14 @@ def test_a_sound_fills_its_picture_and_peaks_below_full_scale() -> None:
 def test_the_same_picture_gives_the_same_sound() -> None:
     picture = mel_picture(word("2 high", 0.5, np.random.default_rng(2)))
     assert sound_of(picture).samples.tobytes() == sound_of(picture.copy()).samples.tobytes()
+
+
+def test_what_is_heard_begins_and_ends_with_its_frames_and_a_haze_is_nothing() -> None:
+    picture = np.full((48, 48), 20, np.uint8)  # 55 dB below white
+    assert heard_frames(picture) == slice(0, 48)
+    picture[30, 5], picture[10, 20] = 255, 60
+    assert heard_frames(picture) == slice(5, 21)
+    assert heard_frames(mel_picture(tone(500, seconds=0.25))).stop == 17
 
 
 def test_two_channels_are_mixed() -> None:

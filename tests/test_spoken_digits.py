@@ -265,6 +265,7 @@ def test_the_suite_listens_to_what_is_made(
     assert 0 < numbers["real_mel_cepstral_distance_db"] < numbers["mel_cepstral_distance_db"]
     assert numbers["real_nearest_is_same_voice_share"] == 1
     assert 0 < numbers["real_as_sounds_anew_mel_cepstral_distance_db"] < 3
+    assert numbers["real_spread_within_a_class_db"] > 0
     assert json.loads(json.dumps(numbers)) == numbers
 
 
@@ -304,6 +305,10 @@ def test_a_listener_of_other_words_is_refused(
     monkeypatch.setitem(sound_suite.LISTENERS, "words", str(bundles["spoken-digits"]))
     with pytest.raises(BundleError, match="no recogniser of the 2 words"):
         evaluate(load(bundles["spoken-digits"]), words, SMALL)
+
+
+def test_pairs_of_one_class_are_neighbours_within_it() -> None:
+    assert sound_suite._of_one_class(["a", "b", "a", "a", "c"]) == [(0, 2), (2, 3)]
 
 
 def test_each_word_is_made_as_often_by_each_voice(bundles: dict[str, Path]) -> None:

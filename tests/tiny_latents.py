@@ -69,11 +69,15 @@ def tiny(name: str) -> Recipe:
     )
 
 
-def trained(wanted: Recipe, data: Dataset, run: Path, *, measured: bool = False) -> Path:
+def trained(
+    wanted: Recipe, data: Dataset, run: Path, *, measured: bool = False, base: Path | None = None
+) -> Path:
     path = run.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, wanted.to_dict())
-    return train(TrainRequest(recipe=str(path), run=run, data=data.folder, measured=measured))
+    return train(
+        TrainRequest(recipe=str(path), run=run, data=data.folder, measured=measured, base=base)
+    )
 
 
 def shapes(folder: Path) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from wenfang.engine.asset import BundleMaker, drawn_manifest
 from wenfang.engine.sounding import KEPT_AS, SOUND_TYPES, SoundAsset, sound_content
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.audio import Sound
-from wenfang.media.mel import Levels, sound_of
+from wenfang.media.mel import Levels, heard_frames, sound_of
 from wenfang.models.load import Loaded
 from wenfang.seal import Payload
 
@@ -114,7 +114,7 @@ class UtteringModel(BundleMaker):
         asked = self._painter.asked(said)
         drawn = self._painter.paint([asked], [(seed, "generate")], options.paint)
         levels = drawn[0, :, :, 0]
-        audio = ended(sound_of(levels, self._mel, options.rounds), levels)
+        audio = self._ended(sound_of(levels, self._mel, options.rounds), levels)
         facts = {"seed": seed, "settings": config.to_dict(options), "said": said}
         content = sound_content(audio)
         return Uttered(
@@ -124,6 +124,14 @@ class UtteringModel(BundleMaker):
             manifest=drawn_manifest(self.loaded, prompt, KEPT_AS, content, facts),
             made_from=(*self.loaded.ancestors, self.loaded.manifest),
         )
+
+    def _ended(self, sound: Sound, levels: Levels) -> Sound:
+        """Up to the last frame that is heard, which dies away softly."""
+        count = heard_frames(levels, self._mel).stop * self._mel.hop
+        samples = sound.samples[:count].copy()
+        fade = min(count, round(FADE_S * sound.sample_rate_hz))
+        samples[count - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
+        return replace(sound, samples=samples)
 
     def _class_of(self, prompt: str, seed: int) -> str:
         """The class that a prompt names; where it leaves something open, the seed chooses."""
@@ -147,14 +155,3 @@ class UtteringModel(BundleMaker):
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(sorted({*names} - {""})) or "-"
-
-
-def ended(sound: Sound, levels: Levels) -> Sound:
-    """Up to the last frame that is heard, softly; all of it where nothing is."""
-    heard = np.flatnonzero(levels.max(axis=0))
-    hop = len(sound.samples) // levels.shape[1]
-    count = (int(heard[-1]) + 1) * hop if heard.size else len(sound.samples)
-    samples = sound.samples[:count].copy()
-    fade = min(count, round(FADE_S * sound.sample_rate_hz))
-    samples[count - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
-    return Sound(samples=samples, sample_rate_hz=sound.sample_rate_hz)

@@ -29,6 +29,7 @@ Levels = NDArray[np.uint8]
 WHITE = 255
 PEAK = 0.9  # of full scale, of a sound that was a picture
 FAINT = 1e-9  # beside full scale; nothing recorded is as quiet
+HEARD_DB = -50.0  # beside white: what a frame holds that is heard
 MAGNITUDE_STEPS = 100
 MOMENTUM = 0.99
 MOST_SIDE, MOST_SAMPLES = 1024, 65_536
@@ -109,6 +110,15 @@ def mel_picture(sound: Sound, scale: MelScale = SPEECH) -> Levels:
 def mel_decibels(picture: Levels, scale: MelScale = SPEECH) -> Array:
     """(T, B), the lowest band first: decibels beside white, -range_db for black."""
     return picture[::-1].T.astype(np.float64) / WHITE * scale.range_db - scale.range_db
+
+
+def heard_frames(picture: Levels, scale: MelScale = SPEECH) -> slice:
+    """From the first frame with something louder than HEARD_DB to the last; all if there is none.
+
+    A picture that was drawn has a haze where one of a recording is black.
+    """
+    loud = np.flatnonzero(mel_decibels(picture, scale).max(axis=1) > HEARD_DB)
+    return slice(int(loud[0]), int(loud[-1]) + 1) if loud.size else slice(0, picture.shape[1])
 
 
 def sound_of(picture: Levels, scale: MelScale = SPEECH, rounds: int = 60) -> Sound:

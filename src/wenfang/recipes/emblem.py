@@ -83,9 +83,7 @@ def emblem() -> Recipe:
             sketch_side=8,
         ),
         objective=ObjectiveConfig(
-            denoising=DenoisingConfig(
-                path="flow", times="logit-normal", shift=3.0, sketch_weight=0.5
-            )
+            denoising=DenoisingConfig(path="flow", times="logit-normal", shift=3.0)
         ),
         optim=OptimConfig(
             kind="muon", lr=1e-3, betas=(0.9, 0.99), schedule="stable-decay", warmup_steps=100

@@ -169,6 +169,9 @@ def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
     )
     measured = replace(objective, times="uniform", shift=1.0, weighting="even", drop_condition=0.0)
     moved = r"^sketch\." if asked.sketch_only else ""
+    if isinstance(recipe.model, dit.Config) and recipe.model.sketch_width and not moved:
+        # Learnt alone first; with the rest, at its rate and batch, it would be unlearnt.
+        moved = "" if asked.sketch_weight else r"^(?!sketch\.)"
     phase = Phase(objective=objective, optim=recipe.optim, parameters=moved)
     return (phase,), batches, _mean_loss(measured, measured_batches, count)
 

@@ -22,7 +22,7 @@ from wenfang.data.dataset import Dataset
 from wenfang.data.drawings import drawing
 from wenfang.data.pixels import Pixels
 from wenfang.errors import BundleError
-from wenfang.media.mel import MelScale, mel_decibels, mel_picture, sound_of
+from wenfang.media.mel import MelScale, heard_frames, mel_decibels, mel_picture, sound_of
 from wenfang.metrics.mel_cepstrum import mel_cepstra, mel_cepstral_distances_db
 from wenfang.models.load import Loaded, load
 from wenfang.models.picture_classifier import PictureClassifier
@@ -67,7 +67,7 @@ class Takes:
         )
 
     def outlines(self, mel: MelScale) -> list[Array]:
-        """Mel-cepstra of what is heard of each: what follows its last sound is left out."""
+        """Mel-cepstra of what is heard of each."""
         return [_outline(one, mel) for one in self.levels]
 
 
@@ -196,20 +196,37 @@ def _told_again(
 
 
 def _distances(mel: MelScale, made: Takes, real: Takes, known: Takes) -> dict[str, float]:
-    """Mel-cepstral distance to the nearest training take of the same word in the same voice, and
-    how often the nearest of all that say the word is in that voice; of recordings, too.
+    """Mel-cepstral distance to the nearest training take of the same word in the same voice, how
+    often the nearest of all that say the word is in that voice, and how far two of a class lie
+    apart; of recordings, too.
     """
     outlines = known.outlines(mel)
     numbers: dict[str, float] = {}
     for what, takes in (("", made), ("real_", real)):
+        owns = takes.outlines(mel)
         found = [
             _nearest(own, one, known, outlines)
-            for own, one in zip(takes.outlines(mel), takes.classes, strict=True)
+            for own, one in zip(owns, takes.classes, strict=True)
         ]
         same = [least for least, _ in found if np.isfinite(least)]
         numbers[f"{what}mel_cepstral_distance_db"] = float(np.mean(same))
         numbers[f"{what}nearest_is_same_voice_share"] = float(np.mean([own for _, own in found]))
+        if pairs := _of_one_class(takes.classes):
+            ones, others = ([owns[pair[side]] for pair in pairs] for side in (0, 1))
+            apart = mel_cepstral_distances_db(ones, others)
+            numbers[f"{what}spread_within_a_class_db"] = float(apart.mean())
     return numbers
+
+
+def _of_one_class(classes: Sequence[str]) -> list[tuple[int, int]]:
+    """Places of each take and of the next one of its class."""
+    before: dict[str, int] = {}
+    pairs = []
+    for place, one in enumerate(classes):
+        if one in before:
+            pairs.append((before[one], place))
+        before[one] = place
+    return pairs
 
 
 def _nearest(own: Array, asked: str, known: Takes, outlines: Sequence[Array]) -> tuple[float, bool]:
@@ -223,6 +240,4 @@ def _nearest(own: Array, asked: str, known: Takes, outlines: Sequence[Array]) ->
 
 
 def _outline(levels: Levels, mel: MelScale) -> Array:
-    heard = np.flatnonzero(levels.max(axis=0))
-    last = int(heard[-1]) + 1 if heard.size else 1
-    return mel_cepstra(mel_decibels(levels, mel)[:last])
+    return mel_cepstra(mel_decibels(levels, mel)[heard_frames(levels, mel)])
