@@ -164,7 +164,7 @@ def test_a_sketch_learns_the_mean_of_what_words_name() -> None:
         loss = objective(model, batch, torch.Generator().manual_seed(step))
         losses.append(loss.parts["sketch_error"])
         optimiser.zero_grad()
-        loss.value.backward()
+        loss.value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     assert losses[0] == pytest.approx(1.0, abs=1e-4)
     assert losses[-1] < 0.05
