@@ -45,6 +45,8 @@ ACTIONS: dict[str, Action] = {
     "sound_clipping": "repair",
     "sound_silence": "repair",
     "sound_loudness": "repair",
+    "speech_timing": "repair",
+    "film_timing": "repair",
     "batch_sameness": "repair",
     "repeated_text": "repair",
     "rights": "block",

@@ -18,7 +18,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from wenfang.device import noise
 from wenfang.errors import ConfigError, MediaError
 from wenfang.media.audio import Sound
 
@@ -204,6 +203,8 @@ def _magnitudes(bands: Array, scale: MelScale) -> Array:
 
 def _with_phases(magnitudes: Array, scale: MelScale, rounds: int) -> Array:
     """(T * hop,) by Griffin & Lim from phases of chance, always the same."""
+    from wenfang.device import noise  # it loads torch, which reading needs not
+
     chance = noise(0, "griffin-lim").random(magnitudes.shape)
     spectra = magnitudes * np.exp(2j * np.pi * chance)
     before = spectra
