@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from film_files import film
-from wenfang.compose.captioned import CaptionLook, captioned, contrast
+from wenfang.compose.captioned import CaptionLook, captioned
 from wenfang.compose.captions import Lines, Said, captions_of
 from wenfang.compose.cut import at_speed, joined, trimmed
 from wenfang.compose.subtitles import apart, from_srt, from_vtt, to_srt, to_vtt
 from wenfang.errors import ConfigError, MediaError
+from wenfang.media.contrast import contrast
 from wenfang.media.video import Caption, Film, decode
 from wenfang.media.video_encoding import encode
 

@@ -18,7 +18,6 @@ from wenfang.compose.film import (
     Sticker,
     Still,
     View,
-    cover_of,
     filmed,
     shot_starts,
 )
@@ -190,14 +189,6 @@ def test_what_makes_no_film_is_told() -> None:
         Weather(kind="snows")
     with pytest.raises(MediaError, match="give a later end"):
         Caption(text="x", start_s=2, end_s=1)
-
-
-def test_a_picture_is_cut_to_a_shape() -> None:
-    picture = Image.new("RGB", (100, 50), RED)
-    picture.paste(BLUE, (0, 0, 20, 50))
-    square = cover_of(picture, (40, 40))
-    assert square.size == (40, 40)
-    assert square.getpixel((2, 20)) == RED
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])

@@ -13,11 +13,11 @@ import wenfang as wf
 from conftest import Call
 from wenfang.checks.judging import Judge
 from wenfang.compose.brand import brand_palette
-from wenfang.compose.captioned import contrast
 from wenfang.compose.film import SCREENS, draft, filmed
 from wenfang.compose.poster import PALETTES
 from wenfang.compose.venue_shots import Brand, Moment, venue_shots
 from wenfang.errors import BriefError, CheckError, MediaError
+from wenfang.media.contrast import contrast
 from wenfang.media.loudness import loudness_lufs, true_peaks
 from wenfang.media.video import decode
 from wenfang.scenarios import SCENARIOS, read_brief

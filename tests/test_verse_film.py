@@ -13,9 +13,10 @@ import pytest
 
 import wenfang as wf
 from conftest import BRIEF, Call
+from wenfang.compose.captions import Said
 from wenfang.compose.film import SCREENS, draft, filmed
 from wenfang.compose.scenery import HOURS, Theme, draw_scenery, theme_of
-from wenfang.compose.verse_shots import Spoken, VerseText, scenery_size, verse_shots
+from wenfang.compose.verse_shots import VerseText, scenery_size, verse_shots
 from wenfang.errors import BriefError
 from wenfang.media.loudness import loudness_lufs, true_peaks
 from wenfang.media.video import decode
@@ -55,17 +56,15 @@ def test_a_film_is_made_sealed_and_made_again(home: Path, call: Call) -> None:
 
 
 def _text() -> VerseText:
-    lines = tuple(
-        Spoken(
-            text=line,
-            start_s=3 + number,
-            end_s=3.7 + number,
-            syllables=tuple((3 + number + k * 0.1, 3.1 + number + k * 0.1) for k in range(7)),
-        )
-        for number, line in enumerate(VERSE)
+    lines = tuple(Said(line, 3 + number, 3.7 + number) for number, line in enumerate(VERSE))
+    starts = [3 + number + k * 0.1 for number in range(4) for k in range(7)]
+    return VerseText(
+        title=Said("春江花月夜", 1.0, 2.0),
+        lines=lines,
+        syllables=tuple((start_s, start_s + 0.1) for start_s in starts),
+        aside="七言絕句",
+        seal="文房",
     )
-    title = Spoken(text="春江花月夜", start_s=1.0, end_s=2.0)
-    return VerseText(title=title, lines=lines, aside="七言絕句", seal="文房")
 
 
 @pytest.mark.parametrize("shape", ["16:9", "9:16", "1:1"])

@@ -68,7 +68,8 @@ BATCH = (*TEXT, "batch_sameness")
 PICTURE = ("picture_copy", "picture_neighbour", "rights")
 MELODY = ("melody_copy", "rights")
 SOUND = ("sound_clipping", "sound_silence", "sound_loudness")
-FILM = (*SOUND, "speech_timing", "film_timing")
+SPOKEN = (*SOUND, "speech_timing")
+FILM = (*SPOKEN, "film_timing")
 
 
 def judge(
@@ -120,6 +121,7 @@ __all__ = [
     "PICTURE",
     "POLICY",
     "SOUND",
+    "SPOKEN",
     "TEXT",
     "VERSE",
     "Action",

@@ -116,6 +116,19 @@ class Check:
     evidence: tuple[Evidence, ...] = ()
 
 
+def measured(name: str, version: str, value: float, most: float, evidence: Evidence) -> Check:
+    """The answer of a check whose value must not be above `most`; the evidence if it is."""
+    failed = value > most
+    return Check(
+        name=name,
+        version=version,
+        value=value,
+        threshold=most,
+        verdict="repair" if failed else "pass",
+        evidence=(evidence,) if failed else (),
+    )
+
+
 def not_measured(name: str, version: str, threshold: float | None, why: str) -> Check:
     """The answer of a check that lacks what it needs; `why` is a message template."""
     return Check(

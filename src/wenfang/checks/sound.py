@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wenfang.checks.check import Check, Evidence, Material, not_measured
+from wenfang.checks.check import Check, Evidence, Material, measured, not_measured
 from wenfang.media.audio import Sound
 from wenfang.media.loudness import SILENCE_LUFS, loudness_lufs
 from wenfang.media.quiet import above, runs, step_length_s, step_powers
@@ -26,7 +26,7 @@ def sound_clipping(material: Material) -> Check:
     evidence = Evidence(
         "{share} of the samples stand at full scale; make it quieter", {"share": f"{share:.2%}"}
     )
-    return _judged("sound_clipping", share, most, share > most, evidence)
+    return measured("sound_clipping", VERSION, share, most, evidence)
 
 
 def _clipped(sound: Sound) -> float:
@@ -46,7 +46,7 @@ def sound_silence(material: Material) -> Check:
         return not_measured("sound_silence", VERSION, most, NO_SOUND)
     found = _longest_silence_s(material.sound)
     evidence = Evidence("nothing is heard for {seconds} s", {"seconds": f"{found:.1f}"})
-    return _judged("sound_silence", found, most, found > most, evidence)
+    return measured("sound_silence", VERSION, found, most, evidence)
 
 
 def _longest_silence_s(sound: Sound) -> float:
@@ -67,15 +67,4 @@ def sound_loudness(material: Material) -> Check:
     evidence = Evidence(
         "its loudness is {found}; {wanted} is asked", {"found": heard, "wanted": f"{WANTED_LUFS:g}"}
     )
-    return _judged("sound_loudness", round(off, 3), most, off > most, evidence)
-
-
-def _judged(name: str, value: float, most: float, failed: bool, evidence: Evidence) -> Check:
-    return Check(
-        name=name,
-        version=VERSION,
-        value=value,
-        threshold=most,
-        verdict="repair" if failed else "pass",
-        evidence=(evidence,) if failed else (),
-    )
+    return measured("sound_loudness", VERSION, round(off, 3), most, evidence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from wenfang.checks.check import Check, Evidence, Material, not_measured
+from wenfang.checks.check import Check, Evidence, Material, measured, not_measured
 
 VERSION = "1"
 HAN = re.compile(r"[\u3400-\u9fff]")
@@ -32,7 +32,7 @@ def speech_timing(material: Material) -> Check:
             odd.append(after[0])
     share = len(odd) / len(material.said)
     evidence = Evidence("{text} is not spoken at a speed of speech", {"text": "; ".join(odd[:3])})
-    return _judged("speech_timing", share, most, evidence)
+    return measured("speech_timing", VERSION, share, most, evidence)
 
 
 def syllables(text: str) -> float:
@@ -49,16 +49,4 @@ def film_timing(material: Material) -> Check:
         return not_measured("film_timing", VERSION, most, "there is no film with sound to judge")
     apart = round(abs(material.film_s - material.sound.duration_s), 4)
     evidence = Evidence("sound and picture end {seconds} s apart", {"seconds": f"{apart:.3f}"})
-    return _judged("film_timing", apart, most, evidence)
-
-
-def _judged(name: str, value: float, most: float, evidence: Evidence) -> Check:
-    failed = value > most
-    return Check(
-        name=name,
-        version=VERSION,
-        value=value,
-        threshold=most,
-        verdict="repair" if failed else "pass",
-        evidence=(evidence,) if failed else (),
-    )
+    return measured("film_timing", VERSION, apart, most, evidence)

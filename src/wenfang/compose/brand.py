@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from wenfang.compose.captioned import contrast
 from wenfang.compose.motif import Palette
 from wenfang.errors import BriefError
+from wenfang.media.contrast import LEGIBLE, contrast
 from wenfang.media.recolour import Colour, read_palette
 
-LEGIBLE = 4.5  # contrast of words on their ground, WCAG 2.2 AA
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 

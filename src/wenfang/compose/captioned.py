@@ -19,14 +19,14 @@ from PIL import Image, ImageDraw
 from wenfang.compose.reel import Changed, count_of, duration_of, size_of
 from wenfang.compose.subtitles import apart
 from wenfang.errors import ConfigError, MediaError
+from wenfang.media.contrast import LEGIBLE, contrast
 from wenfang.media.draw import Lettering, draw_horizontal, ink_box, line_width, wrap
 from wenfang.media.fonts import Style, Weight
-from wenfang.media.recolour import LINEAR, Colour
+from wenfang.media.recolour import Colour
 from wenfang.media.video import Caption, Film, Frame
 
 Cover = NDArray[np.floating]  # (H, W) in 0..1
 
-LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 LEAST_PX, SMALLEST = 12.0, 0.6  # of letters: whatever the frame is, and beside the size asked for
 MOST_LINES = 2
 LEADING, BASELINE = 1.28, 1.02  # in em, from line to line and from a line's top
@@ -71,11 +71,11 @@ class CaptionLook:
             raise ConfigError("captions stand on an outline or a plate, at the bottom or the top; "
                               "{ground} and {place} are neither",
                               ground=self.ground, place=self.place)  # fmt: skip
-        if (found := self.contrast()) < LEAST_CONTRAST:
+        if (found := self.contrast()) < LEGIBLE:
             raise ConfigError("letters of {colour} on {ground} have a contrast of {found}, at "
                               "least {least} can be read; choose other colours",
                               colour=self.colour, ground=self.ground_colour,
-                              found=round(found, 2), least=LEAST_CONTRAST)  # fmt: skip
+                              found=round(found, 2), least=LEGIBLE)  # fmt: skip
 
     def contrast(self) -> float:
         """The least contrast of the letters with what is beside them, whatever the picture."""
@@ -85,18 +85,6 @@ class CaptionLook:
             for light in (0, 255)
         ]
         return min(contrast(self.colour, one) for one in beside)
-
-
-def contrast(one: Sequence[float], other: Sequence[float]) -> float:
-    """The contrast of two colours of sRGB in 0..255, 1 to 21 (WCAG 2.2)."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: Sequence[float]) -> float:
-    values = np.array(colour, np.float64) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return float(linear @ LINEAR)
 
 
 def captioned(film: Film, captions: Sequence[Caption], look: CaptionLook | None = None) -> Film:

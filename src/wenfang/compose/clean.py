@@ -15,6 +15,7 @@ from wenfang.compose.mix import Mix, levelled
 from wenfang.errors import MediaError
 from wenfang.media.audio import Sound
 from wenfang.media.quiet import above, runs, step_length_s, step_powers
+from wenfang.media.stretch import paced
 
 STEP_S = 0.01
 EDGE_S = 0.05  # of silence that stays around what is heard
@@ -22,7 +23,6 @@ WINDOW, HOP = 2048, 512
 LEAST_SPEED, MOST_SPEED = 0.25, 4.0
 FLOOR_DB, OVER = -18.0, 2.0  # what is left of noise; how far above its mean noise may stand
 QUIET_SHARE = 0.1  # of the pieces of a sound, the quietest, that are taken for noise alone
-SEARCH_S = 0.012  # how far a piece may be moved to fit the one before it
 
 
 def silences(
@@ -121,9 +121,7 @@ def _gated(channel: NDArray[np.float64], strength: float) -> NDArray[np.float64]
 
 
 def at_speed(sound: Sound, speed: float) -> Sound:
-    """Faster or slower at the same pitch: pieces laid over each other where they fit best (WSOLA,
-    Verhelst & Roelands 1993).
-    """
+    """Faster or slower at the same pitch."""
     if not isfinite(speed) or not LEAST_SPEED <= speed <= MOST_SPEED:
         raise MediaError(
             "a speed of {value} cannot be played; give {least} to {most}",
@@ -131,39 +129,7 @@ def at_speed(sound: Sound, speed: float) -> Sound:
             least=LEAST_SPEED,
             most=MOST_SPEED,
         )
-    rate = sound.sample_rate_hz
-    size = 2 * round(0.02 * rate)
-    if speed == 1 or len(sound.samples) < 3 * size:
-        return sound
-    half, reach = size // 2, round(SEARCH_S * rate)
-    count = round(len(sound.samples) / speed)
-    padded = np.pad(sound.samples.astype(np.float64), ((reach, size + 2 * reach), (0, 0)))
-    mono = padded.mean(axis=1)
-    window = np.hanning(size + 1)[:-1][:, None]
-    out = np.zeros((count + 2 * size, padded.shape[1]))
-    begun = reach
-    for at in range(0, count, half):
-        out[at : at + size] += padded[begun : begun + size] * window
-        natural = mono[begun + half : begun + half + half]  # what would have come next
-        wanted = min(round((at + half) * speed), len(sound.samples)) + reach
-        begun = _best(mono, natural, wanted, reach)
-    out[:half] /= np.maximum(window[:half], 1e-3)  # nothing lies under the first rise
-    return replace(sound, samples=out[:count].astype(np.float32))
-
-
-def _best(mono: NDArray[np.float64], natural: NDArray[np.float64], wanted: int, reach: int) -> int:
-    """Where, near `wanted`, the sound is most like what would have come next."""
-    first = max(0, wanted - reach)
-    room = mono[first : wanted + reach + len(natural)]
-    if len(room) <= len(natural):
-        return min(wanted, len(mono) - 2 * len(natural))
-    size = 1 << (len(room) - 1).bit_length()
-    alike = np.fft.irfft(np.fft.rfft(room, size) * np.fft.rfft(natural, size).conj(), size)
-    alike = alike[: len(room) - len(natural) + 1]
-    sums = np.cumsum(np.concatenate(([0.0], room**2)))
-    energy = sums[len(natural) :] - sums[: -len(natural)]
-    best = first + int(np.argmax(alike / np.sqrt(np.maximum(energy, 1e-9))))
-    return min(best, len(mono) - 2 * len(natural))
+    return paced(sound, speed)
 
 
 def normalised(sound: Sound, lufs: float = -14.0, peak_dbtp: float = -1.0) -> Sound:

@@ -20,7 +20,6 @@ from PIL import Image
 
 from wenfang.errors import MediaError
 from wenfang.media.audio import Sound
-from wenfang.media.image import resize
 from wenfang.media.video import LIMIT_DURATION_S, Caption, Film, Frame
 
 Shape = Literal["16:9", "9:16", "1:1"]
@@ -482,12 +481,3 @@ class _Drawing:
             shown = required(canvas)
             whole = shown if whole is None else Image.blend(whole, shown, strength)
         return np.asarray(required(whole))
-
-
-def cover_of(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A picture that fills `size`, its middle kept and the rest cut away."""
-    scale = max(size[0] / image.width, size[1] / image.height)
-    grown = resize(image, max(size[0], round(image.width * scale)),
-                   max(size[1], round(image.height * scale)))  # fmt: skip
-    left, top = (grown.width - size[0]) // 2, (grown.height - size[1]) // 2
-    return grown.crop((left, top, left + size[0], top + size[1]))

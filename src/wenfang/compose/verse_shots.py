@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageFilter
 
-from wenfang.compose.film import Ink, Layer, Screen, Shot, Sticker, Still, View, cover_of
+from wenfang.compose.captions import Said
+from wenfang.compose.film import Ink, Layer, Screen, Shot, Sticker, Still, View
 from wenfang.compose.scenery import Scenery
 from wenfang.compose.stamp import stamp_mask
 from wenfang.compose.weather import Weather
@@ -27,21 +28,17 @@ OVERSCAN = 1.25  # how much larger than the screen scenery is drawn, for a view 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spoken:
-    """A title or a line, when it is read, and when each of its syllables is."""
-
-    text: str
-    start_s: float
-    end_s: float
-    syllables: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class VerseText:
-    """What is shown: the title, what it is (a form, a name), lines with their stops, a seal."""
+    """What is shown, and when it is read.
 
-    title: Spoken
-    lines: tuple[Spoken, ...]
+    lines      with their stops
+    syllables  when each is heard, of title and lines
+    aside      beside the title: what it is (a form, a name)
+    """
+
+    title: Said
+    lines: tuple[Said, ...]
+    syllables: tuple[tuple[float, float], ...] = ()
     aside: str = ""
     seal: str = ""
 
@@ -79,7 +76,7 @@ def verse_shots(
     return [verse, Shot(layers=tuple(shown), duration_s=last_s)]
 
 
-def captions_of(text: VerseText) -> tuple[Caption, ...]:
+def captions_in(text: VerseText) -> tuple[Caption, ...]:
     """The title and the lines as a track of words."""
     return tuple(
         Caption(text=one.text, start_s=one.start_s, end_s=one.end_s)
@@ -146,15 +143,18 @@ def _columns(text: VerseText, scenery: Scenery, screen: Screen, until_s: float) 
     for number, line in enumerate(text.lines):
         centre = right - number * pitch
         layers += _column(line.text, (centre, top), lettering, scenery,
-                          _progress(line), (line.start_s, until_s))  # fmt: skip
+                          _progress(line, text.syllables), (line.start_s, until_s))  # fmt: skip
     return layers
 
 
-def _progress(line: Spoken) -> tuple[tuple[float, float], ...]:
+def _progress(
+    line: Said, syllables: Sequence[tuple[float, float]]
+) -> tuple[tuple[float, float], ...]:
     """How far a column is written when each syllable has begun and ended."""
     cells = max(1, len(line.text))
     found = [(line.start_s, 0.0)]
-    for number, (begun, ended) in enumerate(line.syllables):
+    own = [one for one in syllables if line.start_s - 0.05 <= one[0] < line.end_s]
+    for number, (begun, ended) in enumerate(own):
         found.append((max(found[-1][0], begun), number / cells))
         found.append((max(found[-1][0], ended), (number + 1) / cells))
     last = max(found[-1][0], line.end_s)
@@ -200,9 +200,8 @@ def _repertoire(text: str) -> str:
 def _card(card: Image.Image, scenery: Scenery, screen: Screen, duration_s: float) -> Still:
     """The card with its shadow on the scenery out of focus, coming slowly nearer."""
     size = scenery_size(screen)
-    ground = cover_of(scenery.image, size)
     # Blurred at a quarter of its size: the same to the eye and sixteen times as fast.
-    small = resize(ground, size[0] // 4, size[1] // 4).filter(ImageFilter.GaussianBlur(7))
+    small = resize(scenery.image, size[0] // 4, size[1] // 4).filter(ImageFilter.GaussianBlur(7))
     ground = small.resize(size, Image.Resampling.BICUBIC)
     scale = min(size[1] * 0.86 / card.height, size[0] * 0.82 / card.width)
     sheet = resize(card.convert("RGB"), round(card.width * scale), round(card.height * scale))
@@ -229,10 +228,3 @@ def _fade_out(screen: Screen, scenery: Scenery, duration_s: float) -> Ink:
         end_s=duration_s,
         fade_s=END_S,
     )
-
-
-def syllables_within(
-    words: Sequence[tuple[float, float]], start_s: float, end_s: float
-) -> tuple[tuple[float, float], ...]:
-    """Of all syllables those that are heard between two times."""
-    return tuple(one for one in words if start_s - 0.05 <= one[0] < end_s)

@@ -1,22 +1,22 @@
-"""Sound made slower, faster, higher or lower, each without the other (FFmpeg's atempo, WSOLA)."""
+"""Sound made slower, faster, higher or lower, each without the other.
+
+N frames, C channels
+"""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import ceil, log2
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wenfang.media.audio import Sound, resample
 
-# Below and above these atempo is heard to break up; several are put one after another.
-MOST_AT_ONCE = 2.0
-AIR_S = 0.5
+SEARCH_S = 0.012  # how far a piece may be moved to fit the one before it
 
 
 def stretched(sound: Sound, speed: float = 1.0, semitones: float = 0.0) -> Sound:
-    """(N / speed, 1) at the same rate: `speed` times as fast and `semitones` higher.
+    """(N / speed, C) at the same rate: `speed` times as fast and `semitones` higher.
 
     A sound of a rate below 16 kHz comes back at twice the rate.
     """
@@ -26,51 +26,50 @@ def stretched(sound: Sound, speed: float = 1.0, semitones: float = 0.0) -> Sound
     if semitones and sound.sample_rate_hz < 16_000:
         sound = resample(sound, 2 * sound.sample_rate_hz)
     rate_hz, count = sound.sample_rate_hz, round(len(sound.samples) / speed)
-    # What comes last stays in the filters unless something follows it.
-    air = np.zeros((round(AIR_S * max(1.0, speed) * rate_hz), 1), np.float32)
-    changed = Sound(samples=np.concatenate((sound.samples, air)), sample_rate_hz=rate_hz)
+    changed = sound
     if semitones:
-        taken = Sound(samples=changed.samples, sample_rate_hz=round(rate_hz * higher))
+        taken = replace(sound, sample_rate_hz=round(rate_hz * higher))
         changed = resample(taken, rate_hz)
-    samples = _paced(changed, speed / higher).samples[:count]
+    samples = paced(changed, speed / higher).samples[:count]
     return Sound(
         samples=np.pad(samples, ((0, count - len(samples)), (0, 0))), sample_rate_hz=rate_hz
     )
 
 
-def _paced(sound: Sound, tempo: float) -> Sound:
-    if abs(tempo - 1) < 1e-6:
+def paced(sound: Sound, speed: float) -> Sound:
+    """(N / speed, C): pieces laid over each other where they fit best (WSOLA, Verhelst & Roelands
+    1993).
+    """
+    rate = sound.sample_rate_hz
+    size = 2 * round(0.02 * rate)
+    if speed == 1 or len(sound.samples) < 3 * size:
         return sound
-    import av
-    from av.filter import Graph
-
-    rate_hz = sound.sample_rate_hz
-    stages = max(1, ceil(abs(log2(tempo)) / log2(MOST_AT_ONCE) - 1e-9))
-    graph = Graph()
-    nodes = [
-        graph.add_abuffer(
-            sample_rate=rate_hz, format="fltp", layout="mono", time_base=Fraction(1, rate_hz)
-        ),
-        *(graph.add("atempo", f"{tempo ** (1 / stages):.6f}") for _ in range(stages)),
-        graph.add("abuffersink"),
-    ]
-    graph.link_nodes(*nodes).configure()
-    planar = np.ascontiguousarray(sound.samples.T, np.float32)
-    frame = av.AudioFrame.from_ndarray(planar, format="fltp", layout="mono")
-    frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
-    graph.push(frame)
-    graph.push(None)
-    samples = np.concatenate([np.zeros((0, 1), np.float32), *_pulled(graph)])
-    return Sound(samples=samples, sample_rate_hz=rate_hz)
+    half, reach = size // 2, round(SEARCH_S * rate)
+    count = round(len(sound.samples) / speed)
+    padded = np.pad(sound.samples.astype(np.float64), ((reach, size + 2 * reach), (0, 0)))
+    mono = padded.mean(axis=1)
+    window = np.hanning(size + 1)[:-1][:, None]
+    out = np.zeros((count + 2 * size, padded.shape[1]))
+    begun = reach
+    for at in range(0, count, half):
+        out[at : at + size] += padded[begun : begun + size] * window
+        natural = mono[begun + half : begun + half + half]  # what would have come next
+        wanted = min(round((at + half) * speed), len(sound.samples)) + reach
+        begun = _best(mono, natural, wanted, reach)
+    out[:half] /= np.maximum(window[:half], 1e-3)  # nothing lies under the first rise
+    return replace(sound, samples=out[:count].astype(np.float32))
 
 
-def _pulled(graph: Any) -> list[Any]:
-    """(n, 1) of each frame that comes out."""
-    import av
-
-    found = []
-    while True:
-        try:
-            found.append(graph.pull().to_ndarray().T)
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return found
+def _best(mono: NDArray[np.float64], natural: NDArray[np.float64], wanted: int, reach: int) -> int:
+    """Where, near `wanted`, the sound is most like what would have come next."""
+    first = max(0, wanted - reach)
+    room = mono[first : wanted + reach + len(natural)]
+    if len(room) <= len(natural):
+        return min(wanted, len(mono) - 2 * len(natural))
+    size = 1 << (len(room) - 1).bit_length()
+    alike = np.fft.irfft(np.fft.rfft(room, size) * np.fft.rfft(natural, size).conj(), size)
+    alike = alike[: len(room) - len(natural) + 1]
+    sums = np.cumsum(np.concatenate(([0.0], room**2)))
+    energy = sums[len(natural) :] - sums[: -len(natural)]
+    best = first + int(np.argmax(alike / np.sqrt(np.maximum(energy, 1e-9))))
+    return min(best, len(mono) - 2 * len(natural))

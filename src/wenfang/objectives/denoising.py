@@ -36,8 +36,8 @@ class Denoising:
                   its signal-to-noise ratio and `snr_most` (Hang et al. 2023, arXiv:2303.09556)
     no_class      the id that says "no class"
     drop_condition  share of the pictures of which nothing is said
-    sketch_weight   of the mean squared error of what a model sketches from words alone
-    sketch_only     nothing else is learnt, which takes a thousandth of the time
+    sketch_only     only what a model sketches from words is learnt, by its mean squared error,
+                  which takes a thousandth of the time
     """
 
     path: Path
@@ -47,7 +47,6 @@ class Denoising:
     snr_most: float = 5.0
     no_class: int = 0
     drop_condition: float = 0.0
-    sketch_weight: float = 0.0
     sketch_only: bool = False
 
     def __post_init__(self) -> None:
@@ -69,24 +68,17 @@ class Denoising:
         assert isinstance(model, UNet | DiT)
         pictures = batch["pictures"]
         if self.sketch_only:
-            return self._sketch(model, batch, rng)
+            return self._sketch(model, batch)
         t = self.draw_times(len(pictures), rng)
         noise = torch.randn(pictures.shape, generator=rng)
         told = self._said(batch, rng)
         error = self.errors(model, pictures, noise, t, told)
         weighted = (error * self.weight_of(t)).mean()
-        parts = {"error": float(error.detach().mean())}
-        if self.sketch_weight and isinstance(model, DiT):
-            sketch = model.sketched(told.words, told.mask)
-            if sketch is not None:
-                off = (sketch - pictures).square().mean()
-                weighted = weighted + self.sketch_weight * off
-                parts["sketch_error"] = float(off.detach())
-        return Loss(value=weighted, parts=parts)
+        return Loss(value=weighted, parts={"error": float(error.detach().mean())})
 
-    def _sketch(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
-        told = self._said(batch, rng)
-        sketch = model.sketched(told.words, told.mask) if isinstance(model, DiT) else None
+    def _sketch(self, model: nn.Module, batch: Batch) -> Loss:
+        words, mask = batch.get("words"), batch.get("mask")
+        sketch = model.sketched(words, mask) if isinstance(model, DiT) else None
         if sketch is None:
             raise ConfigError(
                 "objective.denoising.sketch_only asks for a model that sketches from words; set "

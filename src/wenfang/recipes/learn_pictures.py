@@ -164,14 +164,13 @@ def _denoising(recipe: Recipe, dataset: Dataset) -> Learnt:
         snr_most=asked.snr_most,
         no_class=recipe.model.classes,
         drop_condition=asked.drop_condition if recipe.model.classes or recipe.data.words else 0.0,
-        sketch_weight=asked.sketch_weight,
         sketch_only=asked.sketch_only,
     )
     measured = replace(objective, times="uniform", shift=1.0, weighting="even", drop_condition=0.0)
     moved = r"^sketch\." if asked.sketch_only else ""
     if isinstance(recipe.model, dit.Config) and recipe.model.sketch_width and not moved:
         # Learnt alone first; with the rest, at its rate and batch, it would be unlearnt.
-        moved = "" if asked.sketch_weight else r"^(?!sketch\.)"
+        moved = r"^(?!sketch\.)"
     phase = Phase(objective=objective, optim=recipe.optim, parameters=moved)
     return (phase,), batches, _mean_loss(measured, measured_batches, count)
 

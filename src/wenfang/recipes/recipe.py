@@ -126,7 +126,6 @@ class DenoisingConfig:
     weighting: Weighting = "even"
     snr_most: float = 5.0
     drop_condition: float = 0.1
-    sketch_weight: float = field(default=0.0, metadata={"later": True})
     sketch_only: bool = field(default=False, metadata={"later": True})
 
     def built_path(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from wenfang.compose.captioned import CaptionLook, captioned
 from wenfang.compose.film import SCREENS, Screen, Shape, draft
+from wenfang.compose.reel import count_of
 from wenfang.errors import BriefError
 from wenfang.media.image import resize
 from wenfang.media.video import Film, Frame
@@ -65,15 +66,19 @@ def film_name(shape: Shape, look: FilmLook, suffix: str = "mp4") -> str:
     return f"film-{shape.replace(':', 'x')}.{suffix}"
 
 
-def film_payloads(film: Film, shape: Shape, look: FilmLook) -> Iterator[tuple[str, Payload]]:
-    """The film in every form that is asked for."""
-    if look.captions == "none":
-        film = replace(film, captions=())
-    elif look.captions == "burnt":
-        film = captioned(film, film.captions, BURNT)
-    for kind in ("mp4", *look.also):
-        shown = previewed(film, look.screen(shape), kind) if kind in PREVIEWS else film
-        yield film_name(shape, look, kind), Payload(media_type=TYPES[kind], data=shown)
+def film_payloads(
+    films: Mapping[Shape, Film], look: FilmLook, studio: Studio
+) -> Iterator[tuple[str, Payload]]:
+    """The films in every form that is asked for; how far they are drawn is told."""
+    for shape, drawn in films.items():
+        film = _told(drawn, studio)
+        if look.captions == "none":
+            film = replace(film, captions=())
+        elif look.captions == "burnt":
+            film = captioned(film, film.captions, BURNT)
+        for kind in ("mp4", *look.also):
+            shown = previewed(film, look.screen(shape), kind) if kind in PREVIEWS else film
+            yield film_name(shape, look, kind), Payload(media_type=TYPES[kind], data=shown)
 
 
 def previewed(film: Film, screen: Screen, kind: str) -> Film:
@@ -98,9 +103,9 @@ class _Fewer:
                 yield np.asarray(resize(Image.fromarray(frame), *self.size))
 
 
-def told(film: Film, count: int, studio: Studio) -> Film:
+def _told(film: Film, studio: Studio) -> Film:
     """The same film; how many of its frames are drawn is told while they are."""
-    progress = _Progress(count * PASSES, studio.on_event)
+    progress = _Progress(count_of(film) * PASSES, studio.on_event)
     return replace(film, frames=_Told(film, progress))
 
 
@@ -118,6 +123,9 @@ class _Progress:
 class _Told:
     def __init__(self, film: Film, progress: _Progress) -> None:
         self.film, self.progress = film, progress
+
+    def __len__(self) -> int:
+        return count_of(self.film)
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self.film.frames:

@@ -22,10 +22,17 @@ from wenfang.scenarios.jingle_music import styles
 from wenfang.scenarios.jingle_report import JingleReport, render_jingle_report
 from wenfang.scenarios.jingle_sound import said
 from wenfang.scenarios.jingle_variant import Variant, Workshop, distances
-from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
-from wenfang.scenarios.reciting import voice_for, voice_spent
+from wenfang.scenarios.performers import voice_for, voice_spent
+from wenfang.scenarios.piece import (
+    Event,
+    Piece,
+    Studio,
+    keep_brief,
+    keep_piece,
+    publish,
+    request_facts,
+)
 from wenfang.scenarios.rights import require_commercial
-from wenfang.scenarios.verse_writing import keep_brief, keep_piece
 from wenfang.seal import Payload, SealedFile
 from wenfang.store import Link
 

@@ -10,8 +10,9 @@ from wenfang.backends.speech.speaker import Voice, phrases_of
 from wenfang.compose.perform import ARRANGEMENTS
 from wenfang.errors import BriefError
 from wenfang.knowledge.moods import MOODS, Mood, mood_of
+from wenfang.scenarios.performers import COMPOSER
+from wenfang.scenarios.piece import require_known
 
-COMPOSER = "chorale"
 PLAIN_MOOD = "bright"  # where no word names one
 BRAND_CHARACTERS, SLOGAN_CHARACTERS = 40, 80
 SECONDS = (3.0, 30.0)
@@ -91,17 +92,8 @@ class JingleBrief:
         if self.slogan:
             _require_words("slogan", self.slogan, SLOGAN_CHARACTERS)
             phrases_of(self.slogan)
-        for name, value, known in (
-            ("mood", self.mood, [*MOODS]),
-            ("arrangement", self.arrangement, [*ARRANGEMENTS]),
-        ):
-            if value and value not in known:
-                raise BriefError(
-                    "{name} is {value}; choose one of {known}",
-                    name=name,
-                    value=value,
-                    known=", ".join(known),
-                )
+        require_known("mood", self.mood, MOODS)
+        require_known("arrangement", self.arrangement, ARRANGEMENTS)
         if not isfinite(self.seconds) or not SECONDS[0] <= self.seconds <= SECONDS[1]:
             _refuse_number("seconds", self.seconds, SECONDS)
         if not VARIANTS[0] <= self.variants <= VARIANTS[1]:

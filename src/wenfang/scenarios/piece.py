@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.checks.judging import Judge
 from wenfang.config import to_dict
+from wenfang.errors import BriefError
 from wenfang.language import language
 from wenfang.seal import Payload, Provenance, SealedFile, Sealer, emit, sealed_id
 from wenfang.store import Link, Manifest, Store
@@ -70,6 +72,32 @@ class Piece:
     facts: dict[str, Any]
 
 
+class Brief(Protocol):
+    """What every brief has, whatever is made of it."""
+
+    @property
+    def scenario(self) -> str:
+        """Which scenario it is for."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """What it is about, as the store calls it."""
+        ...
+
+
+def require_known(name: str, value: str, known: Iterable[str]) -> None:
+    """BriefError for a field of a brief that names none of what there is; "" leaves it open."""
+    names = [*known]
+    if value and value not in names:
+        raise BriefError(
+            "{name} is {value}; choose one of {known}",
+            name=name,
+            value=value,
+            known=", ".join(names),
+        )
+
+
 def request_facts(studio: Studio, brief: object) -> dict[str, Any]:
     """What a replay needs to make the piece again; nothing of it where the piece is private."""
     if studio.private:
@@ -113,3 +141,23 @@ def publish(
     sealed = emit(payload, studio.output / name, Provenance(manifest=core), studio.sealer)
     studio.store.put(payload.content, sealed.manifest)
     return sealed
+
+
+def keep_brief(brief: Brief, studio: Studio) -> Manifest:
+    """The brief in the store."""
+    payload = json.dumps(to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
+    manifest = Manifest(kind="brief", name=brief.subject, media_type="application/json")
+    return studio.store.put(payload, manifest)
+
+
+def keep_piece(brief: Brief, studio: Studio, files: list[SealedFile]) -> Manifest:
+    """The piece in the store, by the key of its brief."""
+    manifest = Manifest(
+        kind="piece",
+        name=brief.subject,
+        media_type="application/x-wenfang-piece",
+        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
+        key=piece_key(studio, brief),
+        facts={"scenario": brief.scenario},
+    )
+    return studio.store.put(None, manifest)

@@ -6,12 +6,12 @@ lies under it where the subject names them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from wenfang.backends.choosing import spent_by
-from wenfang.backends.composer import Composer, PartSampling
-from wenfang.backends.loading import load_named
+from wenfang import config
+from wenfang.backends.composer import Composer
 from wenfang.backends.speech.choosing import open_speaker
 from wenfang.backends.speech.speaker import (
     Speaker,
@@ -21,29 +21,49 @@ from wenfang.backends.speech.speaker import (
     Voice,
     phrases_of,
 )
-from wenfang.checks import SOUND, Material, Report, gate
+from wenfang.checks import SPOKEN, Material, Report, gate
 from wenfang.compose.effects import EFFECTS, EffectOptions, find_effect, sound_of
 from wenfang.compose.mix import Mix, Track, mix
 from wenfang.compose.perform import ARRANGEMENTS, find_arrangement, perform
+from wenfang.compose.reel import duration_of
 from wenfang.compose.voice import polished
-from wenfang.data.part_tokens import MOST_BARS, Asked
-from wenfang.device import noise
+from wenfang.device import environment
 from wenfang.errors import BriefError, CheckError
 from wenfang.knowledge import script
-from wenfang.knowledge.moods import DEFAULT, MOODS, Mood, key_for, mood_of
+from wenfang.knowledge.moods import DEFAULT, MOODS, mood_of
 from wenfang.media.audio import Sound
-from wenfang.media.four_parts import BEAT
-from wenfang.media.score import Score
-from wenfang.scenarios.piece import Studio
+from wenfang.media.score import Score, write_score
+from wenfang.media.video import Film
+from wenfang.scenarios.performers import (
+    COMPOSER,
+    PEAK_DBTP,
+    Music,
+    composed,
+    composer_for,
+    voice_for,
+    voice_spent,
+)
+from wenfang.scenarios.picture import Drawn
+from wenfang.scenarios.piece import (
+    Event,
+    Piece,
+    Studio,
+    keep_brief,
+    keep_piece,
+    publish,
+    request_facts,
+    require_known,
+)
+from wenfang.scenarios.quatrain import Written, repeated, write
+from wenfang.scenarios.report import ReportContent, render_report
 from wenfang.scenarios.rights import require_commercial
+from wenfang.scenarios.verse_brief import VersePieceBrief
+from wenfang.scenarios.verse_writing import in_script, open_drafting
+from wenfang.seal import Payload
 from wenfang.store import Link, Manifest
 
-COMPOSER = "chorale"
-MUSIC_BEATS, CANDIDATES = 4, 4
 BEFORE_S, AFTER_S = 3.4, 4.6  # of music alone
 MUSIC_DB, DUCKED_DB, AMBIENT_DB = -5.0, 9.0, -13.0
-# A watermark and a lossy code add up to half a decibel to what is mixed.
-PEAK_DBTP = -1.6
 TITLE_PAUSE = "。\n\n"
 
 
@@ -76,17 +96,15 @@ class Recital:
         """Refuse what cannot be heard."""
         SpeechOptions(voice=self.voice, speed=self.speed, pauses=self.pauses)
         find_arrangement(self.arrangement)
-        for name, value, known in (
-            ("mood", self.mood, [*MOODS]),
-            ("ambience", self.ambience, ["none", *EFFECTS]),
-        ):
-            if value and value not in known:
-                raise BriefError(
-                    "recital.{name} is {value}; choose one of {known}",
-                    name=name,
-                    value=value,
-                    known=", ".join(known),
-                )
+        require_known("recital.mood", self.mood, MOODS)
+        require_known("recital.ambience", self.ambience, ["none", *EFFECTS])
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerseReadBrief(VersePieceBrief):
+    """The brief of a quatrain that is read aloud."""
+
+    recital: Recital = Recital()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,47 +127,6 @@ class Reading:
     seed: int = 0
     before_s: float = BEFORE_S
     after_s: float = AFTER_S
-
-
-def with_sound(report: Report, heard: Heard, composer: Composer | None, studio: Studio) -> Report:
-    """The poem's report and what is to be said of the sound; CheckError where that blocks."""
-    material = Material(
-        sound=heard.sound,
-        melody=tuple(heard.score.notes()) if heard.score else None,
-        melodies=composer.melodies if composer else None,
-    )
-    found = studio.judge.ask(material, (*SOUND, *(("melody_copy",) if heard.score else ())))
-    joined = (*report.checks, *found.checks)
-    verdict = gate(joined)
-    if verdict.decision == "block":
-        raise CheckError("the recital does not pass ({reasons}); try another seed", reasons=verdict)
-    return Report(checks=joined, verdict=verdict)
-
-
-def voice_for(engine: str, studio: Studio) -> tuple[Speaker, tuple[Link, ...]]:
-    """Who reads, and the link to what that is; none for a program of the system."""
-    speaker = open_speaker(engine)
-    adopted = studio.store.adopt(speaker.made_from)[-1:]
-    if studio.commercial and adopted:
-        require_commercial(studio.store.lineage(adopted[0].id), speaker.name)
-    return speaker, tuple(Link(role="voice", id=one.id) for one in adopted)
-
-
-def voice_spent(speaker: Speaker) -> dict[str, Any]:
-    """What a voice that costs has cost, for the facts of a piece."""
-    spent = spent_by(speaker)
-    return {"voice_spent": spent} if spent else {}
-
-
-def composer_for(music: str, studio: Studio) -> tuple[Composer | None, tuple[Link, ...]]:
-    """Who composes, and the link to its bundle; nobody where no music is asked for."""
-    if not music:
-        return None, ()
-    loaded = load_named(music)
-    adopted: Manifest = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
-    if studio.commercial:
-        require_commercial(studio.store.lineage(adopted.id), loaded.name)
-    return Composer(loaded), (Link(role="composer", id=adopted.id),)
 
 
 def recite(
@@ -192,44 +169,6 @@ def recite(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Music:
-    """Music that ends with a piece of so many seconds.
-
-    slowing  of its last bars, as its arrangement has it
-    name     whose chance it is, beside the seed
-    """
-
-    mood: Mood
-    seconds: float
-    slowing: float
-    seed: int
-    name: str = "recital"
-
-
-def composed(composer: Composer, asked: Music) -> Score:
-    """A piece of whole bars whose tempo lets its last chord end with what it is for."""
-    seconds = asked.seconds - 1.5
-    bars = max(2, min(MOST_BARS, round(seconds * asked.mood.bpm / 60 / MUSIC_BEATS)))
-    choice = int(noise(asked.seed, "key").integers(60))
-    wanted = Asked(
-        key=key_for(asked.mood, choice),
-        beats=MUSIC_BEATS,
-        upbeat=0,
-        bars=bars,
-        density=asked.mood.density,
-    )
-    streams = [(asked.seed, asked.name, number) for number in range(CANDIDATES)]
-    drawn = composer.compose([wanted] * CANDIDATES, streams, PartSampling())
-    known = composer.melodies
-    # The one that says least after others; of equals the first.
-    piece = min(drawn, key=lambda one: known.longest_copy([*one.score().notes()]).intervals
-                if known else 0)  # fmt: skip
-    # The last two bars last longer by a third of what they are slowed by.
-    beats = len(piece) / BEAT + asked.slowing / 3 * 2 * MUSIC_BEATS
-    return piece.articulated().score(beats * 60 / seconds)
-
-
 def _ambience(asked: Recital, title: str) -> str:
     if asked.ambience:
         return "" if asked.ambience == "none" else asked.ambience
@@ -254,3 +193,151 @@ def _lines(spoken: Spoken, read: tuple[str, ...], after_s: float) -> tuple[Timed
             )
         )
     return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recited:
+    """A poem that was written and read aloud, before anything of it is published.
+
+    inputs  what all its files are made from; facts  what their manifests tell
+    """
+
+    brief: VerseReadBrief
+    studio: Studio
+    title: str
+    lines: tuple[str, ...]
+    verse: tuple[str, ...]
+    heard: Heard
+    written: Written
+    bundle: Manifest
+    composer: Composer | None
+    inputs: tuple[Link, ...]
+    facts: dict[str, Any]
+
+    def checked(self, film: Film | None = None) -> Recited:
+        """The same with what is to be said of its sound; CheckError where that blocks.
+
+        film  that is drawn for it: its pictures must last as long
+        """
+        heard, composer = self.heard, self.composer
+        material = Material(
+            sound=heard.sound,
+            said=tuple((one.text, one.start_s, one.end_s) for one in (heard.title, *heard.lines)),
+            film_s=None if film is None else duration_of(film),
+            melody=tuple(heard.score.notes()) if heard.score else None,
+            melodies=composer.melodies if composer else None,
+        )
+        names = (
+            *SPOKEN,
+            *(("film_timing",) if film else ()),
+            *(("melody_copy",) if heard.score else ()),
+        )
+        found = self.studio.judge.ask(material, names)
+        joined = (*self.written.report.checks, *found.checks)
+        verdict = gate(joined)
+        if verdict.decision == "block":
+            raise CheckError(
+                "the recital does not pass ({reasons}); try another seed", reasons=verdict
+            )
+        report = Report(checks=joined, verdict=verdict)
+        return replace(
+            self,
+            written=replace(self.written, report=report),
+            facts={**self.facts, "checks": report.to_dict()},
+        )
+
+    def published(
+        self,
+        payloads: Iterable[tuple[str, Payload]],
+        shown: str,
+        label: Literal["zh", "en", "both"] | None = None,
+    ) -> Piece:
+        """The files sealed one after the other, and last the report, which begins with `shown`."""
+        studio = lettered = self.studio
+        if label:
+            own = replace(studio.sealer.label, language=label)
+            lettered = replace(studio, sealer=replace(studio.sealer, label=own))
+        studio.on_event(Event(step="seal", done=2, of=4))
+        files = [
+            publish(lettered, name, payload, self.inputs, self.facts) for name, payload in payloads
+        ]
+        content = ReportContent(
+            brief=None if studio.private else config.to_dict(self.brief),
+            title=self.title,
+            lines=self.verse,
+            written=self.written,
+            model=self.bundle,
+            lineage=studio.store.lineage(self.bundle.id),
+            files=tuple(files),
+            shown=shown,
+        )
+        page = Payload(media_type="text/html", data=render_report(content))
+        files.append(publish(studio, "report.html", page, self.inputs, self.facts))
+        studio.on_event(Event(step="done", done=4, of=4))
+        return Piece(
+            name=self.brief.subject,
+            text="\n".join([self.title, "", *self.verse]),
+            files=tuple(files),
+            manifest=keep_piece(self.brief, studio, files),
+            facts={
+                "lines": list(self.lines),
+                "checks": self.facts["checks"],
+                "sameness": self.facts["sameness"],
+            },
+        )
+
+    def texts(self) -> Iterator[tuple[str, Payload]]:
+        """The poem, and its music as notes."""
+        plain = "\n".join([self.title, "", *self.verse, ""])
+        yield "poem.txt", Payload(media_type="text/plain", data=plain)
+        if self.heard.score:
+            notes = write_score(replace(self.heard.score, title=self.title))
+            yield "music.mid", Payload(media_type="audio/midi", data=notes)
+
+
+def recited(
+    brief: VerseReadBrief, studio: Studio, after_s: float = AFTER_S, drawn: Drawn | None = None
+) -> Recited:
+    """Write, check, read and compose; raises CheckError if no draw of the poem passes."""
+    card = brief.card
+    made_with, drafting, bundle = open_drafting(studio.model or brief.writer, card, studio)
+    composer, composed_by = composer_for(brief.recital.music, studio)
+    speaker, spoken_by = voice_for(brief.recital.engine, studio)
+    if studio.commercial:
+        require_commercial(studio.store.lineage(bundle.id), made_with)
+    inputs: tuple[Link, ...] = (Link(role="bundle", id=bundle.id), *composed_by, *spoken_by)
+    if not studio.private:
+        inputs = (*inputs, Link(role="brief", id=keep_brief(brief, studio).id))
+    studio.on_event(Event(step="write", done=0, of=4))
+    written, poem = write(card, studio, drafting, inputs)
+    # A private poem's manifest would name the request, and its id would commit to it.
+    if not studio.private:
+        inputs = (*inputs, Link(role="poem", id=poem.id))
+    title = in_script(brief.language, brief.subject)
+    lines = tuple(in_script(brief.language, line) for line in written.poem.lines)
+    verse = tuple(card.rules.punctuated(lines))
+    studio.on_event(Event(step="read", done=1, of=4))
+    reading = Reading(title=title, verse=verse, seed=brief.seed, after_s=after_s)
+    heard = recite(brief.recital, reading, composer, speaker)
+    return Recited(
+        brief=brief,
+        studio=studio,
+        title=title,
+        lines=lines,
+        verse=verse,
+        heard=heard,
+        written=written,
+        bundle=bundle,
+        composer=composer,
+        inputs=(*inputs, *((drawn.link,) if drawn else ())),
+        facts={
+            "made_with": made_with,
+            **request_facts(studio, brief),
+            "sameness": config.to_dict(repeated(poem, written.poem.lines, studio)),
+            "lines": [config.to_dict(one) for one in heard.lines],
+            "environment": environment(),
+            **drafting.facts(),
+            **voice_spent(speaker),
+            **({"picture": drawn.facts} if drawn else {}),
+        },
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from wenfang import config
@@ -12,7 +11,15 @@ from wenfang.backends.shelf import find_local as find_local
 from wenfang.backends.translator import BundleInterpreter, Interpreter, WriterInterpreter
 from wenfang.device import environment
 from wenfang.media.markdown import read_markdown, read_plain
-from wenfang.scenarios.piece import Event, Piece, Studio, piece_key, publish, request_facts
+from wenfang.scenarios.piece import (
+    Event,
+    Piece,
+    Studio,
+    keep_brief,
+    keep_piece,
+    publish,
+    request_facts,
+)
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.translate_brief import TranslateBrief
 from wenfang.scenarios.translate_pages import (
@@ -21,7 +28,7 @@ from wenfang.scenarios.translate_pages import (
     render_translation_report,
 )
 from wenfang.scenarios.translating import Direction, Translated, translate_document
-from wenfang.seal import Payload, SealedFile
+from wenfang.seal import Payload
 from wenfang.store import Link, Manifest
 
 
@@ -33,7 +40,7 @@ def translate(brief: TranslateBrief, studio: Studio) -> Piece:
         require_commercial(lineage, made_with)
     inputs: tuple[Link, ...] = (Link(role="bundle", id=bundle.id),)
     if not studio.private:
-        inputs = (*inputs, Link(role="brief", id=_keep_brief(brief, studio).id))
+        inputs = (*inputs, Link(role="brief", id=keep_brief(brief, studio).id))
     document = read_markdown(brief.content) if brief.markdown else read_plain(brief.content)
     source, into = brief.languages
     translated = translate_document(
@@ -55,7 +62,7 @@ def translate(brief: TranslateBrief, studio: Studio) -> Piece:
     files = [publish(studio, name, payload, inputs, facts) for name, payload in payloads]
     content = TranslationReport(
         brief=None if studio.private else config.to_dict(brief),
-        title=_title(brief),
+        title=brief.subject,
         translated=translated,
         terms=brief.terms,
         model=bundle,
@@ -66,10 +73,10 @@ def translate(brief: TranslateBrief, studio: Studio) -> Piece:
     files.append(publish(studio, "report.html", page, inputs, facts))
     studio.on_event(Event(step="done", done=1, of=1))
     return Piece(
-        name=_title(brief),
+        name=brief.subject,
         text=translated.text,
         files=tuple(files),
-        manifest=_keep_piece(brief, studio, files),
+        manifest=keep_piece(brief, studio, files),
         facts={"translation": facts["translation"]},
     )
 
@@ -84,10 +91,6 @@ def _open(named: str, brief: TranslateBrief, studio: Studio) -> tuple[str, Inter
     return loaded.name, BundleInterpreter(loaded), adopted
 
 
-def _title(brief: TranslateBrief) -> str:
-    return brief.title or brief.document.replace("\\", "/").rpartition("/")[2] or "translation"
-
-
 def _payloads(
     brief: TranslateBrief, translated: Translated, studio: Studio
 ) -> list[tuple[str, Payload]]:
@@ -98,24 +101,6 @@ def _payloads(
         else ("translation.txt", Payload(media_type="text/plain", data=translated.text))
     ]
     if not studio.private:
-        sides = render_sides(_title(brief), translated, brief.languages)
+        sides = render_sides(brief.subject, translated, brief.languages)
         made.append(("bilingual.html", Payload(media_type="text/html", data=sides)))
     return made
-
-
-def _keep_brief(brief: TranslateBrief, studio: Studio) -> Manifest:
-    payload = json.dumps(config.to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
-    manifest = Manifest(kind="brief", name=_title(brief), media_type="application/json")
-    return studio.store.put(payload, manifest)
-
-
-def _keep_piece(brief: TranslateBrief, studio: Studio, files: list[SealedFile]) -> Manifest:
-    manifest = Manifest(
-        kind="piece",
-        name=_title(brief),
-        media_type="application/x-wenfang-piece",
-        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
-        key=piece_key(studio, brief),
-        facts={"scenario": brief.scenario},
-    )
-    return studio.store.put(None, manifest)

@@ -66,6 +66,11 @@ class TranslateBrief:
         default=(), metadata={"doc": "filled in: what document and glossary held when read"}
     )
 
+    @property
+    def subject(self) -> str:
+        """What it is about: its title, or its file's name."""
+        return self.title or self.document.replace("\\", "/").rpartition("/")[2] or "translation"
+
     def __post_init__(self) -> None:
         """Read what the brief names, and refuse what cannot be translated."""
         if bool(self.text.strip()) == bool(self.document):

@@ -25,7 +25,16 @@ from wenfang.device import environment
 from wenfang.errors import BriefError, CheckError
 from wenfang.media.image import encode_png, web_size
 from wenfang.scenarios.picture import Drawn, draw_for
-from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
+from wenfang.scenarios.piece import (
+    Brief,
+    Event,
+    Piece,
+    Studio,
+    keep_brief,
+    keep_piece,
+    publish,
+    request_facts,
+)
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.venue_brief import VenueAdBrief
 from wenfang.scenarios.venue_copy import (
@@ -37,7 +46,6 @@ from wenfang.scenarios.venue_copy import (
     WriterDrafting,
 )
 from wenfang.scenarios.venue_report import VenueReport, render_venue_report
-from wenfang.scenarios.verse_writing import Brief, keep_brief, keep_piece
 from wenfang.seal import Payload
 from wenfang.store import Link, Manifest
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+from math import inf
 from typing import Any, Literal
 
 from wenfang import config
 from wenfang.backends.composer import Composer
 from wenfang.backends.speech.speaker import Speaker, SpeechOptions, Voice
-from wenfang.checks import FILM, Material, Report, gate
+from wenfang.checks import FILM, Material, Report
 from wenfang.checks.facts import read_facts
 from wenfang.compose.brand import brand_palette
 from wenfang.compose.film import Shape, filmed
@@ -18,6 +18,7 @@ from wenfang.compose.mix import Mix, Track, mix
 from wenfang.compose.motif import Palette
 from wenfang.compose.perform import ARRANGEMENTS, find_arrangement, perform
 from wenfang.compose.poster import PALETTES, palette_of, require_letters
+from wenfang.compose.reel import duration_of
 from wenfang.compose.venue_shots import Brand, Moment, venue_shots
 from wenfang.compose.voice import polished
 from wenfang.device import environment
@@ -28,11 +29,9 @@ from wenfang.media.paths import Paths
 from wenfang.media.recolour import recoloured
 from wenfang.media.score import Score, write_score
 from wenfang.media.traced import traced
-from wenfang.media.video import Caption
-from wenfang.scenarios.filming import FilmLook, film_payloads, told
-from wenfang.scenarios.picture import Drawn
-from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
-from wenfang.scenarios.reciting import (
+from wenfang.media.video import Caption, Film
+from wenfang.scenarios.filming import FilmLook, film_payloads
+from wenfang.scenarios.performers import (
     COMPOSER,
     PEAK_DBTP,
     Music,
@@ -40,6 +39,16 @@ from wenfang.scenarios.reciting import (
     composer_for,
     voice_for,
     voice_spent,
+)
+from wenfang.scenarios.picture import Drawn
+from wenfang.scenarios.piece import (
+    Event,
+    Piece,
+    Studio,
+    keep_piece,
+    publish,
+    request_facts,
+    require_known,
 )
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.venue_ad import (
@@ -54,7 +63,6 @@ from wenfang.scenarios.venue_ad import (
 from wenfang.scenarios.venue_brief import VenueAdBrief, VenueFacts
 from wenfang.scenarios.venue_report import VenueReport, render_venue_report
 from wenfang.scenarios.venue_script import Line, script_of
-from wenfang.scenarios.verse_writing import keep_piece
 from wenfang.seal import Payload, SealedFile
 
 STEPS = 4
@@ -63,6 +71,7 @@ LEAD_S, REST_S, BEGIN_S, END_S = 0.25, 0.2, 0.2, 0.9  # about each line, and of 
 # How much goes unsaid, and how fast the rest is spoken: the first that is in time.
 PACES = ((0, 1.0), (0, 1.1), (1, 1.0), (1, 1.1), (2, 1.0), (2, 1.15), (2, 1.35))
 MUSIC_DB, DUCKED_DB = -6.0, 8.0
+UNSURE_S = 0.5  # by which a faster voice may be shorter than its speed says
 HOOK_S = 2.8  # to read the first shot
 CALL_CHARACTERS = 40
 
@@ -88,12 +97,7 @@ class VenueSound:
     def __post_init__(self) -> None:
         """Refuse what cannot be heard."""
         find_arrangement(self.arrangement)
-        if self.mood not in MOODS:
-            raise BriefError(
-                "sound.mood is {value}; choose one of {known}",
-                value=self.mood,
-                known=", ".join(MOODS),
-            )
+        require_known("sound.mood", self.mood, MOODS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +194,9 @@ def venue_film(brief: VenueFilmBrief, studio: Studio) -> Piece:
     studio.on_event(Event(step="read", done=1, of=STEPS))
     script, voices, needed = _spoken(brief, facts, studio, speaker)
     aired = _aired(brief, voices, needed, composer)
-    report = _report(script, aired, composer, studio)
+    brand = _brand(brief, facts, drawn)
+    films = {shape: _film(brief, shape, script, aired, brand) for shape in brief.film.shapes}
+    report = _report(script, aired, composer, films[brief.film.shapes[0]], studio)
     spoken = " ".join(line.spoken for line in script)
     found = {
         name: read_facts(text, facts)
@@ -215,7 +221,11 @@ def venue_film(brief: VenueFilmBrief, studio: Studio) -> Piece:
     studio.on_event(Event(step="seal", done=2, of=STEPS))
     files: list[SealedFile] = [
         publish(in_english(studio), name, payload, inputs, told_facts)
-        for name, payload in _payloads(brief, script, aired, _brand(brief, facts, drawn), studio)
+        for name, payload in _payloads(script, aired)
+    ]
+    files += [
+        publish(in_english(studio), name, payload, inputs, told_facts)
+        for name, payload in film_payloads(films, brief.film, studio)
     ]
     post = Payload(media_type="text/plain", data=words.post + "\n")
     files.append(publish(in_english(studio), "social.txt", post, inputs, told_facts))
@@ -245,18 +255,32 @@ def _spoken(
     brief: VenueFilmBrief, facts: Mapping[str, str], studio: Studio, speaker: Speaker
 ) -> tuple[list[Line], list[Sound], float]:
     """The script, its voices and the seconds they need; BriefError where these are too many."""
+    voices: dict[tuple[str, float], Sound] = {}  # a foreign voice is paid for: nothing twice
+
+    def voice(text: str, speed: float) -> Sound:
+        if (text, speed) not in voices:
+            options = SpeechOptions(
+                voice=brief.sound.voice, variant=brief.sound.variant, speed=speed, language="en"
+            )
+            voices[text, speed] = polished(speaker.speak(text, options).sound)
+        return voices[text, speed]
+
+    least = inf
     for terse, speed in PACES:
         script = script_of(facts, brief.call, studio.judge, terse)
-        options = SpeechOptions(
-            voice=brief.sound.voice, variant=brief.sound.variant, speed=speed, language="en"
-        )
-        voices = [polished(speaker.speak(one.spoken, options).sound) for one in script]
-        needed = sum(one.duration_s + LEAD_S + REST_S for one in voices) + BEGIN_S + END_S
+        around_s = len(script) * (LEAD_S + REST_S) + BEGIN_S + END_S
+        calm_s = sum(voice(one.spoken, 1.0).duration_s for one in script)
+        if calm_s / speed + around_s > SECONDS + UNSURE_S:
+            least = min(least, calm_s / speed + around_s)
+            continue
+        said = [voice(one.spoken, speed) for one in script]
+        needed = sum(one.duration_s for one in said) + around_s
         if needed <= SECONDS:
-            return script, voices, needed
+            return script, said, needed
+        least = min(least, needed)
     raise BriefError(
         "the lines take {seconds} s to say and the film has {most}; shorten names and places",
-        seconds=round(needed, 1),
+        seconds=round(least, 1),
         most=SECONDS,
     )
 
@@ -292,21 +316,26 @@ def _aired(
 
 
 def _report(
-    script: Sequence[Line], aired: _Aired, composer: Composer | None, studio: Studio
+    script: Sequence[Line],
+    aired: _Aired,
+    composer: Composer | None,
+    film: Film,
+    studio: Studio,
 ) -> Report:
     """What is to be said of the sound; CheckError where that blocks."""
     material = Material(
         sound=aired.sound,
         said=tuple((line.spoken, *times) for line, times in zip(script, aired.said, strict=True)),
-        film_s=float(Fraction(round(aired.ends[-1] * 25), 25)),
+        film_s=duration_of(film),
         melody=tuple(aired.score.notes()) if aired.score else None,
         melodies=composer.melodies if composer else None,
     )
-    found = studio.judge.ask(material, (*FILM, *(("melody_copy",) if aired.score else ())))
-    verdict = gate(found.checks)
-    if verdict.decision == "block":
-        raise CheckError("the film does not pass ({reasons}); try another seed", reasons=verdict)
-    return Report(checks=found.checks, verdict=verdict)
+    report = studio.judge.ask(material, (*FILM, *(("melody_copy",) if aired.score else ())))
+    if report.verdict.decision == "block":
+        raise CheckError(
+            "the film does not pass ({reasons}); try another seed", reasons=report.verdict
+        )
+    return report
 
 
 def _brand(brief: VenueFilmBrief, facts: Mapping[str, str], drawn: Drawn | None) -> Brand:
@@ -318,10 +347,8 @@ def _brand(brief: VenueFilmBrief, facts: Mapping[str, str], drawn: Drawn | None)
     return Brand(palette=colours, sign=sign, told=told_of, seed=brief.seed)
 
 
-def _payloads(
-    brief: VenueFilmBrief, script: Sequence[Line], aired: _Aired, brand: Brand, studio: Studio
-) -> Iterator[tuple[str, Payload]]:
-    """The films, their sound and their script."""
+def _payloads(script: Sequence[Line], aired: _Aired) -> Iterator[tuple[str, Payload]]:
+    """The script with its times, the sound and its music."""
     written = "\n".join(
         f"{begun:05.2f}–{ended:05.2f}  {line.spoken}"
         for line, (begun, ended) in zip(script, aired.said, strict=True)
@@ -330,18 +357,12 @@ def _payloads(
     yield "sound.mp3", Payload(media_type="audio/mpeg", data=aired.sound)
     if aired.score:
         yield "music.mid", Payload(media_type="audio/midi", data=write_score(aired.score))
-    for shape in brief.film.shapes:
-        yield from _films(brief, shape, (script, aired), brand, studio)
 
 
-def _films(
-    brief: VenueFilmBrief,
-    shape: Shape,
-    content: tuple[Sequence[Line], _Aired],
-    brand: Brand,
-    studio: Studio,
-) -> Iterator[tuple[str, Payload]]:
-    script, aired = content
+def _film(
+    brief: VenueFilmBrief, shape: Shape, script: Sequence[Line], aired: _Aired, brand: Brand
+) -> Film:
+    """The film on a screen."""
     screen = brief.film.screen(shape)
     moments = [
         Moment(
@@ -359,6 +380,4 @@ def _films(
         Caption(text=line.spoken, start_s=begun, end_s=ended)
         for line, (begun, ended) in zip(script, aired.said, strict=True)
     )
-    film = filmed(venue_shots(moments, brand, screen), screen, aired.sound, captions)
-    frames = round(aired.ends[-1] * screen.fps)
-    yield from film_payloads(told(film, frames, studio), shape, brief.film)
+    return filmed(venue_shots(moments, brand, screen), screen, aired.sound, captions)

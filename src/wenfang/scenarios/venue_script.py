@@ -11,20 +11,13 @@ from dataclasses import dataclass
 from wenfang.checks import Material
 from wenfang.checks.judging import Judge
 from wenfang.errors import CheckError
+from wenfang.scenarios.venue_ad import LABELS
 from wenfang.scenarios.venue_copy import CHECKS, PRICES, headline, place_of, what_of
 
 MOST_FACTS = 3
 # Which facts are told before others; what does not speak for a venue is not told at all.
 ORDER = ("customer rating", "priceRange", "familyFriendly", "food", "area", "near")
 UNTOLD = {("customer rating", "low"), ("customer rating", "1 out of 5"), ("familyFriendly", "no")}
-LABELS = {
-    "food": "Food",
-    "priceRange": "Prices",
-    "customer rating": "Rating",
-    "area": "Where",
-    "near": "Near",
-    "familyFriendly": "Families",
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,6 +116,46 @@ class VerseCardBrief:
             raise BriefError("subject is empty; give a title or a few words in Chinese")
 
 
+@dataclass(frozen=True, kw_only=True)
+class VersePieceBrief:
+    """What every brief asks of a quatrain that becomes something else than a card alone."""
+
+    scenario: str = ""
+    subject: str = field(
+        metadata={"doc": "title or subject words, in traditional or simplified characters"}
+    )
+    form: Literal["五言絕句", "七言絕句"] = field(
+        default="七言絕句", metadata={"doc": "five or seven characters a line"}
+    )
+    language: Literal["zh-Hant", "zh-Hans"] = field(
+        default="zh-Hant", metadata={"doc": "script of everything that is written"}
+    )
+    seed: int = field(default=0, metadata={"doc": "the same seed gives the same piece"})
+    writer: str = field(
+        default=WRITER,
+        metadata={"doc": "who writes: a bundle, hub:FOLDER or openai:URL#model"},
+    )
+    constraints: VerseConstraints = VerseConstraints()
+    sampling: VerseSampling = VerseSampling()
+
+    @property
+    def card(self) -> VerseCardBrief:
+        """The same poem, as a card's brief asks for it."""
+        return VerseCardBrief(
+            subject=self.subject,
+            form=self.form,
+            language=self.language,
+            seed=self.seed,
+            writer=self.writer,
+            constraints=self.constraints,
+            sampling=self.sampling,
+        )
+
+    def __post_init__(self) -> None:
+        """Refuse what no card could hold either."""
+        _ = self.card
+
+
 def words_of(subject: str) -> str:
     """The subject's characters without spaces and punctuation; BriefError for any but Han."""
     kept = [c for c in subject if not c.isspace() and c not in "，。、：；！？·《》「」—-,.:;!?"]

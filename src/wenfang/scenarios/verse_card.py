@@ -16,12 +16,20 @@ from wenfang.media.fonts import covers, installed
 from wenfang.media.image import encode_png, web_size
 from wenfang.media.recolour import in_hexadecimal
 from wenfang.scenarios.picture import Drawn, draw_for
-from wenfang.scenarios.piece import Event, Piece, Studio, publish, request_facts
+from wenfang.scenarios.piece import (
+    Event,
+    Piece,
+    Studio,
+    keep_brief,
+    keep_piece,
+    publish,
+    request_facts,
+)
 from wenfang.scenarios.quatrain import repeated, write
 from wenfang.scenarios.report import ReportContent, render_report
 from wenfang.scenarios.rights import require_commercial
 from wenfang.scenarios.verse_brief import VerseCardBrief
-from wenfang.scenarios.verse_writing import in_script, keep_brief, keep_piece, open_drafting
+from wenfang.scenarios.verse_writing import in_script, open_drafting
 from wenfang.seal import Payload, SealedFile
 from wenfang.store import Link
 

@@ -1,35 +1,16 @@
-"""What every scenario with a quatrain in it does: open who writes, keep the brief and the piece."""
+"""What every scenario with a quatrain in it does before it writes: who writes, in which script."""
 
 from __future__ import annotations
 
-import json
-from typing import Protocol
-
-from wenfang import config
 from wenfang.backends.choosing import open_writer
 from wenfang.backends.loading import load_named
 from wenfang.backends.poet import Poet
 from wenfang.backends.shelf import find_bundle
 from wenfang.knowledge import script
-from wenfang.scenarios.piece import Studio, piece_key
+from wenfang.scenarios.piece import Studio
 from wenfang.scenarios.verse_brief import WRITER, VerseCardBrief
 from wenfang.scenarios.verse_drafting import BundleDrafting, Drafting, WriterDrafting
-from wenfang.seal import SealedFile
-from wenfang.store import Link, Manifest
-
-
-class Brief(Protocol):
-    """What a brief of verse has, whatever is made of it."""
-
-    @property
-    def scenario(self) -> str:
-        """Which scenario it is for."""
-        ...
-
-    @property
-    def subject(self) -> str:
-        """Title or subject words."""
-        ...
+from wenfang.store import Manifest
 
 
 def open_drafting(
@@ -43,26 +24,6 @@ def open_drafting(
     adopted = studio.store.adopt([*loaded.ancestors, loaded.manifest])[-1]
     poet = Poet(loaded, reference=studio.reference)
     return loaded.name, BundleDrafting(poet, brief), adopted
-
-
-def keep_brief(brief: Brief, studio: Studio) -> Manifest:
-    """The brief in the store."""
-    payload = json.dumps(config.to_dict(brief), ensure_ascii=False, sort_keys=True).encode()
-    manifest = Manifest(kind="brief", name=brief.subject, media_type="application/json")
-    return studio.store.put(payload, manifest)
-
-
-def keep_piece(brief: Brief, studio: Studio, files: list[SealedFile]) -> Manifest:
-    """The piece in the store, by the key of its brief."""
-    manifest = Manifest(
-        kind="piece",
-        name=brief.subject,
-        media_type="application/x-wenfang-piece",
-        inputs=tuple(Link(role=file.path.name, id=file.manifest.id) for file in files),
-        key=piece_key(studio, brief),
-        facts={"scenario": brief.scenario},
-    )
-    return studio.store.put(None, manifest)
 
 
 def in_script(language: str, text: str) -> str:

@@ -15,8 +15,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from wenfang.backends.endpoint.request import Schema, request_body, required_bytes
-from wenfang.backends.endpoint.settings import Endpoint, EndpointSettings, endpoint_manifest
-from wenfang.backends.endpoint.spending import Ledger, estimated_tokens
+from wenfang.backends.endpoint.spending import estimated_tokens
 from wenfang.backends.endpoint.stream import (
     ANSWER_BYTES_MAX,
     Answer,
@@ -25,45 +24,23 @@ from wenfang.backends.endpoint.stream import (
     printable,
     take,
 )
-from wenfang.backends.endpoint.transport import Clock, Passing, Post, Transport, whole_answer
+from wenfang.backends.endpoint.transport import EndpointClient, Passing, Post, whole_answer
 from wenfang.backends.writer import Ask, Draft, OnText
 from wenfang.errors import CheckError, EndpointError
 from wenfang.language import t
 from wenfang.samplers.constraints import cut_at, require_stops
-from wenfang.store import Manifest
 
 # What models put around JSON where their server does not hold them to a schema.
 FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.DOTALL)
 
 
-class OpenAiWriter:
+class OpenAiWriter(EndpointClient):
     """Drafts by one model of one endpoint.
 
-    key  sent as a bearer token to this endpoint and kept nowhere else
-    run  what this program run has spent there, which the caps are for; this writer's own if None
-
-    raises ConfigError where WENFANG_OFFLINE forbids the network
+    Made as every `EndpointClient` is.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        settings: EndpointSettings,
-        key: str = "",
-        clock: Clock | None = None,
-        run: Ledger | None = None,
-    ) -> None:
-        settings.require_prices("output_price")
-        self.endpoint, self.settings = endpoint, settings
-        self._transport = Transport(endpoint, settings, key, clock)
-        self.name = endpoint.name
-        self.ledger = Ledger(settings)
-        self._run = run or self.ledger
-        self.made_from: tuple[Manifest, ...] = (endpoint_manifest(endpoint, settings),)
-
-    def __repr__(self) -> str:
-        """Without the key."""
-        return f"OpenAiWriter({self.name})"
+    price = "output_price"
 
     def facts(self) -> dict[str, object]:
         """What was spent, for manifests."""

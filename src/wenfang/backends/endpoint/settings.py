@@ -189,7 +189,7 @@ def _settings(endpoint: Endpoint, path: Path) -> EndpointSettings:
     if not path.is_file():
         return EndpointSettings()
     found: dict[str, object] = {}
-    content = _read(path)
+    content = read_settings(path)
     for key in (endpoint.url, f"{endpoint.url}#{endpoint.model}"):
         part = content.get(key, content.get(key.replace(endpoint.url, endpoint.url + "/"), {}))
         if not isinstance(part, Mapping):
@@ -199,7 +199,8 @@ def _settings(endpoint: Endpoint, path: Path) -> EndpointSettings:
     return settings
 
 
-def _read(path: Path) -> Mapping[str, object]:
+def read_settings(path: Path) -> Mapping[str, object]:
+    """The JSON object in a file of settings; ConfigError where there is another thing in it."""
     with path.open("rb") as stream:
         payload = stream.read(SETTINGS_BYTES_MAX + 1)
     try:
@@ -233,7 +234,7 @@ def is_loopback(host: str) -> bool:
 def key_variables(home: Path) -> set[str]:
     """The environment variables that hold keys, by default and by endpoints.json of the home."""
     path = home / SETTINGS_FILE
-    parts = _read(path).values() if path.is_file() else ()
+    parts = read_settings(path).values() if path.is_file() else ()
     named = {part.get("key_variable") for part in parts if isinstance(part, Mapping)}
     return {KEY_VARIABLE, *(one for one in named if isinstance(one, str))}
 

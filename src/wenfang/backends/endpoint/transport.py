@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar
 
-from wenfang.backends.endpoint.settings import Endpoint, EndpointSettings
+from wenfang.backends.endpoint.settings import Endpoint, EndpointSettings, endpoint_manifest
+from wenfang.backends.endpoint.spending import Ledger
 from wenfang.backends.endpoint.stream import broken, printable
 from wenfang.errors import ConfigError, DependencyError, EndpointError
 from wenfang.language import t
-from wenfang.store import offline
+from wenfang.store import Manifest, offline
 
 if TYPE_CHECKING:
     import httpx
@@ -260,3 +261,35 @@ def _retry_after_s(text: str, now_s: float) -> float:
         except (ValueError, OverflowError):
             return 0.0
     return wait if 0 <= wait < math.inf else 0.0
+
+
+class EndpointClient:
+    """One model of one endpoint: the line to it, and what asking it costs.
+
+    key  sent as a bearer token to this endpoint and kept nowhere else
+    run  what this program run has spent there, which the caps are for; this client's own if None
+
+    raises ConfigError where WENFANG_OFFLINE forbids the network, or `price` is missing beside a cap
+    """
+
+    price: ClassVar[Literal["output_price", "character_price"]]
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        settings: EndpointSettings,
+        key: str = "",
+        clock: Clock | None = None,
+        run: Ledger | None = None,
+    ) -> None:
+        settings.require_prices(self.price)
+        self.endpoint, self.settings = endpoint, settings
+        self._transport = Transport(endpoint, settings, key, clock)
+        self.name = endpoint.name
+        self.ledger = Ledger(settings)
+        self._run = run or self.ledger
+        self.made_from: tuple[Manifest, ...] = (endpoint_manifest(endpoint, settings),)
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"{type(self).__name__}({self.name})"

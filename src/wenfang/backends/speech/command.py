@@ -12,7 +12,6 @@ and an end to its time and to what it may write.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -27,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wenfang import config
-from wenfang.backends.endpoint.settings import Voices, key_variables
+from wenfang.backends.endpoint.settings import Voices, key_variables, read_settings
 from wenfang.backends.endpoint.stream import broken, printable
 from wenfang.backends.speech.endpoint import unusable
 from wenfang.backends.speech.hearing import SOUND_BYTES_MAX, BrokeOff, sound_of
@@ -46,7 +45,6 @@ from wenfang.store import Manifest
 
 PREFIX = "command:"
 SETTINGS_FILE = "voices.json"
-SETTINGS_BYTES_MAX = 2**20
 FIELDS = ("text", "output", "voice", "speed", "length_scale")
 FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
 VARIANT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
@@ -144,15 +142,7 @@ def _read(path: Path) -> Mapping[str, object]:
             "{path} can be written by anybody, and what stands there is run; chmod o-w {path}",
             path=path,
         )
-    with path.open("rb") as stream:
-        payload = stream.read(SETTINGS_BYTES_MAX + 1)
-    try:
-        content = json.loads(payload) if len(payload) <= SETTINGS_BYTES_MAX else None
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, Mapping):
-        raise ConfigError("{path} is not a JSON object; correct it", path=path)
-    return content
+    return read_settings(path)
 
 
 class CommandSpeaker:

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from wenfang.backends.endpoint.settings import Endpoint, EndpointSettings, endpoint_manifest
-from wenfang.backends.endpoint.spending import Ledger
 from wenfang.backends.endpoint.stream import broken, printable
 from wenfang.backends.endpoint.transport import (
-    Clock,
+    EndpointClient,
     Passing,
     Post,
-    Transport,
     told_error,
     whole_answer,
 )
@@ -27,39 +24,17 @@ from wenfang.backends.speech.speaker import SpeechOptions, Spoken
 from wenfang.errors import ConfigError, EndpointError, MediaError
 from wenfang.language import t
 from wenfang.media.audio import Sound
-from wenfang.store import Manifest
 
 VOICE_CHARACTERS_MAX = 200
 
 
-class OpenAiSpeaker:
+class OpenAiSpeaker(EndpointClient):
     """The voices of one model of one endpoint.
 
-    key  sent as a bearer token to this endpoint and kept nowhere else
-    run  what this program run has spent there, which the caps are for; this voice's own if None
-
-    raises ConfigError where WENFANG_OFFLINE forbids the network
+    Made as every `EndpointClient` is.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        settings: EndpointSettings,
-        key: str = "",
-        clock: Clock | None = None,
-        run: Ledger | None = None,
-    ) -> None:
-        settings.require_prices("character_price")
-        self.endpoint, self.settings = endpoint, settings
-        self._transport = Transport(endpoint, settings, key, clock)
-        self.name = endpoint.name
-        self.ledger = Ledger(settings)
-        self._run = run or self.ledger
-        self.made_from: tuple[Manifest, ...] = (endpoint_manifest(endpoint, settings),)
-
-    def __repr__(self) -> str:
-        """Without the key."""
-        return f"OpenAiSpeaker({self.name})"
+    price = "character_price"
 
     def facts(self) -> dict[str, object]:
         """What was spent, for manifests."""

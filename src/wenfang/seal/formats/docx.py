@@ -8,8 +8,9 @@ from html import escape
 from typing import Any
 
 from wenfang.language import t
+from wenfang.media.contrast import contrast
 from wenfang.seal.formats.contract import Drawn, Format, Marking, visible_layer
-from wenfang.seal.formats.legible import CONTRAST, INK, PAPER, contrast, hex_colour
+from wenfang.seal.formats.legible import CONTRAST, INK, PAPER, hex_colour
 from wenfang.seal.formats.markup import BrokenError, Element, append_to, scan, spliced
 from wenfang.seal.formats.opc import (
     Package,

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from wenfang.media.contrast import contrast
 from wenfang.media.outlines import Box, Command, Outline, outline
-from wenfang.seal.formats.legible import INK, PAPER, Colour, contrast, hex_colour
+from wenfang.seal.formats.legible import INK, PAPER, Colour, hex_colour
 from wenfang.seal.formats.pdf_file import PdfFile
 from wenfang.seal.formats.pdf_objects import (
     Dictionary,
