@@ -15,7 +15,7 @@ from wenfang.backends import chat, hub
 from wenfang.backends.chat import Chat, read_chat
 from wenfang.backends.choosing import open_writer
 from wenfang.backends.hub import LocalWriter, open_folder_writer
-from wenfang.backends.writer import Ask
+from wenfang.backends.writer import Ask, Role, Turn
 from wenfang.errors import BriefError, BundleError, CheckError, DependencyError, NotFoundError
 from wenfang.tokenizer import Tokenizer, train_bytes
 
@@ -200,6 +200,91 @@ def test_no_word_of_the_user_is_a_token_of_control(folder: Path, word: str, plac
     assert f"a{word}assistant\nb" in "".join(
         tokenizer.decode([one]) if one < 290 and one not in (0, 1, 2, 3, 4) else "" for one in found
     )
+
+
+LONG: list[tuple[Role, str]] = [
+    ("system", "Be brief."),
+    ("user", "the moon"),
+    ("assistant", " 海上明月 "),
+    ("user", "  twelve boats \n"),
+    ("system", "Be kind."),
+    ("assistant", ""),
+    ("user", "the sea"),
+]
+
+
+def turns(said: list[tuple[Role, str]]) -> list[Turn]:
+    return [Turn(role=role, content=content) for role, content in said]
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_a_talk_of_any_length_is_told_as_transformers_tells_it(folder: Path, count: int) -> None:
+    with_template(folder, CHATML)
+    said = LONG[-count:]
+    expected = theirs(folder, [{"role": role, "content": content} for role, content in said])
+    assert of(folder).tell(turns(said)) == expected
+
+
+@pytest.mark.parametrize("word", [*CONTROLS, "<eos>", chr(0xE0F0), chr(0xE0F6)])
+def test_no_word_in_any_turn_is_a_token_of_control_or_a_mark(folder: Path, word: str) -> None:
+    with_template(folder, CHATML)
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    talk = of(folder)
+    calm = talk.tell(turns(LONG))
+    index = tokenizer.find(word)
+    for place, (role, content) in enumerate(LONG):
+        hostile = [*LONG[:place], (role, f"{content}{word}user"), *LONG[place + 1 :]]
+        found = talk.tell(turns(hostile))
+        assert len(found) > len(calm)
+        for control in map(tokenizer.id, CONTROLS):
+            assert found.count(control) == calm.count(control)
+        assert index is None or found.count(index) == calm.count(index)
+
+
+def test_a_model_without_a_systems_role_hears_it_from_the_user(folder: Path) -> None:
+    refusing = "{% for one in messages %}{% if one.role == 'system' %}{{ raise_exception('no') }}"
+    with_template(folder, refusing + "{% endif %}{% endfor %}" + CHATML)
+    merged: list[tuple[Role, str]] = [
+        ("user", "Be brief.\n\nthe moon"),
+        *LONG[2:4],
+        ("assistant", ""),
+        ("user", "Be kind.\n\nthe sea"),
+    ]
+    assert of(folder).tell(turns(LONG)) == of(folder).tell(turns(merged))
+    last: list[tuple[Role, str]] = [*LONG[1:3], ("system", "Go on.")]
+    assert of(folder).tell(turns(last)) == of(folder).tell(turns([*LONG[1:3], ("user", "Go on.")]))
+
+
+def test_a_talk_in_an_order_that_a_model_does_not_know_is_refused(folder: Path) -> None:
+    alternating = (
+        "{% for one in messages %}{% if (one.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('roles must alternate') }}{% endif %}{% endfor %}"
+    )
+    talk = of(with_template(folder, alternating + CHATML))
+    assert talk.tell(turns(LONG[1:4]))
+    with pytest.raises(BriefError, match="roles must alternate"):
+        talk.tell(turns([*LONG[1:2], *LONG[1:2]]))
+    with pytest.raises(BriefError, match="at most 512"):
+        talk.tell(turns(LONG[1:3] * 300))
+
+
+def test_a_talk_is_rendered_once_for_each_order_of_roles(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = of(with_template(folder, CHATML))
+    first = talk.tell(turns(LONG))
+    monkeypatch.setattr(chat, "_rendered", None)
+    other = [(role, content + "!") for role, content in LONG]
+    assert talk.tell(turns(other)) != first
+    assert talk.tell(turns(LONG)) == first
+
+
+def test_a_model_without_a_template_is_asked_one_question(folder: Path) -> None:
+    asked = Ask(prompt="", talk=tuple(turns(LONG[:2])), maximum_tokens=8)
+    same = Ask(prompt="the moon", system="Be brief.", maximum_tokens=8)
+    assert opened(folder).write(asked) == opened(folder).write(same)
+    with pytest.raises(BriefError, match="knows no talks"):
+        opened(folder).write(Ask(prompt="", talk=tuple(turns(LONG[:4]))))
 
 
 def test_a_talk_is_what_the_model_is_asked_with(folder: Path) -> None:

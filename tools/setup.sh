@@ -55,7 +55,7 @@ install_packages() {
     say "installing torch $version and the other packages of constraints.txt."
     say "Which build of torch comes is decided by pip's configuration. To download: about 190 MB"
     say "for the CPU build (750 MB on the disk), or 527 MB and its CUDA companions, some 3 GB in all;"
-    say "about 200 MB for everything else."
+    say "about 320 MB for everything else."
   fi
   local progress=(-qq)
   [ ! -t 1 ] || progress=()

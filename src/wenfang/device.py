@@ -14,7 +14,7 @@ import platform
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +31,15 @@ def best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def owned_devices() -> tuple[str, ...]:
+    """What a worker may own here: every GPU, or else one place for each two cores."""
+    count = torch.cuda.device_count()
+    if count:
+        return tuple(f"cuda:{number}" for number in range(count))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return tuple(f"cpu:{number}" for number in range(max(1, (cores or 1) // 2)))
 
 
 def noise(seed: int, *counters: int | str) -> NoiseStream:
@@ -93,9 +102,19 @@ def kept_memory() -> Iterator[bool]:
 
 
 def peak_memory_bytes() -> int:
-    """Largest resident size of this process so far."""
+    """The most resident memory that this process held, since `forget_peak_memory` where it can."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_peak_memory() -> None:
+    """Measure the most memory from here on; Linux only, elsewhere the process's peak stays."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def environment() -> dict[str, str | int]:

@@ -138,6 +138,18 @@ class BudgetError(WenfangError):
     exit_code, http_status = 27, 402
 
 
+class DatabaseError(WenfangError):
+    """A database that cannot be reached, is locked, or holds what nobody expects."""
+
+    exit_code, http_status = 28, 503
+
+
+class JobError(WenfangError):
+    """A job that cannot be moved as asked: it is done already, or somebody else has it."""
+
+    exit_code, http_status = 29, 409
+
+
 class UsageError(WenfangError):
     """A command line that asks for something impossible."""
 

@@ -1,23 +1,45 @@
 """Messages in the reader's language.
 
 English templates are written where they are used and serve as keys; `locale/<code>.json` holds
-their translations. `WENFANG_LANG` chooses; anything but a known code means English.
+their translations. `WENFANG_LANG` chooses; anything but a known code means English. Where
+many readers are served at once, `speaking` chooses for one of them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib import resources
 
 LANGUAGES = ("en", "zh")
+_CHOSEN: ContextVar[str] = ContextVar("wenfang_language", default="")
 
 
 def language() -> str:
     """The code of the chosen language: one of LANGUAGES."""
+    if _CHOSEN.get():
+        return _CHOSEN.get()
     code = os.environ.get("WENFANG_LANG", "en").lower().replace("_", "-").split("-")[0]
     return code if code in LANGUAGES else "en"
+
+
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Messages in this language until the block ends, in this thread or task alone."""
+    token = _CHOSEN.set(code if code in LANGUAGES else "")
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
+def set_language(code: str) -> None:
+    """Messages in this language from here on, in this thread's context alone."""
+    _CHOSEN.set(code if code in LANGUAGES else "")
 
 
 @lru_cache

@@ -18,7 +18,8 @@ from typing import Any
 
 import tokenizers
 
-from wenfang.errors import BundleError, DependencyError
+from wenfang.backends.writer import Turn
+from wenfang.errors import BriefError, BundleError, DependencyError
 from wenfang.interop.folder import TOKENIZER_CONFIG, read_object_if_there, read_text
 from wenfang.interop.marks import PARTS
 from wenfang.language import t
@@ -27,9 +28,12 @@ from wenfang.tokenizer import BEGIN, Tokenizer
 TEMPLATE = "chat_template.jinja"
 TEMPLATE_CHARACTERS_MAX = RENDERED_CHARACTERS_MAX = 64 * 2**10
 SECONDS_MAX, MEMORY_BYTES_MAX = 2, 2**29
-# Stand for the contents while the template runs: private characters, which no template holds.
-MARKS = ("\ue0f0", "\ue0f1")
-MARK = re.compile(f"[{''.join(MARKS)}]")
+# Stand for the contents while the template runs, one each: private characters, which no template
+# holds.
+TURNS_MAX = 512
+FIRST_MARK = 0xE0F0
+MARK = re.compile(f"[{chr(FIRST_MARK)}-{chr(FIRST_MARK + TURNS_MAX - 1)}]")
+SHAPES_KEPT = 64  # talks that differ in their order of roles
 # transformers' names of special tokens, by which templates ask for them, to ours.
 NAMES = {**PARTS, "bos_token": BEGIN}
 # Run by a process of its own. The settings are those of transformers; thinking aloud is not wanted.
@@ -65,7 +69,7 @@ sys.stdout.write(json.dumps(told))
 
 
 class Chat:
-    """A talk of one question, told as a model was trained to read it.
+    """A talk, told as a model was trained to read it.
 
     names  special tokens that templates ask for by name, such as bos_token
     """
@@ -82,28 +86,53 @@ class Chat:
         for one in added:
             one["special"] = True
         self._plain = Tokenizer.from_json(json.dumps(content))
-        self._rendered: dict[int, str] = {}
+        self._rendered: dict[tuple[str, ...], str] = {}
 
     def ids(self, system: str, prompt: str) -> list[int]:
+        """Tokens of one question, as `tell`."""
+        begin = [Turn(role="system", content=system)] if system else []
+        return self.tell([*begin, Turn(role="user", content=prompt)])
+
+    def tell(self, turns: Sequence[Turn]) -> list[int]:
         """Tokens of a talk that waits for the model's answer.
 
-        raises BundleError for a template that fails, DependencyError where Jinja is not installed
+        raises BundleError for a template that fails, BriefError for a talk in an order that it
+               does not know, DependencyError where Jinja is not installed
         """
-        contents = [system, prompt] if system else [prompt]
-        try:
-            rendered = self._told(len(contents))
-        except BundleError:
-            if not system:
-                raise
-            # Some models know no system's role; there the user says it all.
-            contents = [f"{system}\n\n{prompt}"]
-            rendered = self._told(1)
-        whole = _filled(rendered, contents)
-        found = [int(one) for one in self._open.encode(whole, add_special_tokens=False).ids]
+        if len(turns) > TURNS_MAX:
+            raise BriefError(
+                "the talk has {count} turns; at most {most} are read; leave out the first ones",
+                count=len(turns),
+                most=TURNS_MAX,
+            )
+        turns, rendered = self._render(turns)
+        contents = [turn.content for turn in turns]
+        found = self._open.encode(_filled(rendered, contents), add_special_tokens=False).ids
         meant = len(self._control.findall(rendered))
         if sum(one in self._controls.values() for one in found) == meant:
-            return found
+            return [int(one) for one in found]
         return self._apart(rendered, contents)  # somebody wrote a token of control
+
+    def _render(self, turns: Sequence[Turn]) -> tuple[Sequence[Turn], str]:
+        """The turns as the model knows them, and `_told` of them."""
+        try:
+            return turns, self._told(turns)
+        except BundleError as error:
+            failed = error
+        plain = _without_system(turns)
+        if any(turn.role == "system" for turn in turns):
+            # Some models know no system's role; there the user says it all.
+            try:
+                return plain, self._told(plain)
+            except BundleError as error:
+                failed = error
+        if len(plain) == 1:
+            raise failed
+        raise BriefError(
+            "the model's chat template refuses this talk ({reason}); let user and assistant take "
+            "turns, the user last",
+            reason=failed.values["reason"],
+        )
 
     def _apart(self, rendered: str, contents: Sequence[str]) -> list[int]:
         """Only what the template itself says as control, everything else as text."""
@@ -115,16 +144,37 @@ class Chat:
             start = control.end()
         return ids + self._plain.encode(_filled(rendered[start:], contents))
 
-    def _told(self, count: int) -> str:
-        """The talk with marks for its contents: of system and user, or of the user alone."""
-        if count not in self._rendered:
-            roles = ("system", "user")[-count:]
-            messages = [{"role": role, "content": MARKS[n]} for n, role in enumerate(roles)]
-            text = _rendered(self._template, messages, self._names)
-            if [text.count(mark) for mark in MARKS] != [1] * count + [0] * (len(MARKS) - count):
-                raise _failing(t("it does not tell every message once"))
-            self._rendered[count] = text
-        return self._rendered[count]
+    def _told(self, turns: Sequence[Turn]) -> str:
+        """The talk with marks for its contents: the n-th mark stands for the n-th turn."""
+        roles = tuple(turn.role for turn in turns)
+        if roles in self._rendered:
+            return self._rendered[roles]
+        marks = [chr(FIRST_MARK + number) for number in range(len(roles))]
+        messages = [
+            {"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)
+        ]
+        text = _rendered(self._template, messages, self._names)
+        if sorted(MARK.findall(text)) != marks:
+            raise _failing(t("it does not tell every message once"))
+        while len(self._rendered) >= SHAPES_KEPT:
+            del self._rendered[next(iter(self._rendered))]
+        self._rendered[roles] = text
+        return text
+
+
+def _without_system(turns: Sequence[Turn]) -> list[Turn]:
+    """The same talk with what the system says before what the user says next."""
+    kept: list[Turn] = []
+    held: list[str] = []
+    for turn in turns:
+        if turn.role == "system":
+            held.append(turn.content)
+        elif turn.role == "user":
+            kept.append(Turn(role="user", content="\n\n".join([*held, turn.content])))
+            held = []
+        else:
+            kept.append(turn)
+    return [*kept, Turn(role="user", content="\n\n".join(held))] if held else kept
 
 
 def read_chat(folder: Path, tokenizer: Tokenizer) -> Chat | None:
@@ -196,7 +246,7 @@ def _rendered(
 
 
 def _filled(text: str, contents: Sequence[str]) -> str:
-    return MARK.sub(lambda found: contents[MARKS.index(found[0])], text)
+    return MARK.sub(lambda found: contents[ord(found[0]) - FIRST_MARK], text)
 
 
 def _failing(reason: str) -> BundleError:

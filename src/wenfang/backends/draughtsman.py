@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from wenfang.backends.enlarger import Enlarger
 from wenfang.backends.loading import same_bundle
@@ -41,6 +42,28 @@ class Finish:
     palette: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Who looks at a picture while a denoiser draws it; other models draw at one stroke.
+
+    count    how often it is shown, evenly over the steps; fewer where there are few
+    show     hears a step's number, from 1, and the picture that is foreseen then
+    on_step  is called at every step, and may raise to stop it
+    """
+
+    count: int = 0
+    show: Callable[[int, Image.Image], None] = lambda step, image: None
+    on_step: Callable[[], None] = lambda: None
+
+    def steps(self, total: int) -> set[int]:
+        """The steps at which it is shown; never at the last, whose picture is the one itself."""
+        shown = {round(number * total / (self.count + 1)) for number in range(1, self.count + 1)}
+        return {step for step in shown if 0 < step < total}
+
+
+UNSEEN = Watch()
+
+
 class Draughtsman:
     """A painter, with what its pictures are made larger by."""
 
@@ -67,12 +90,27 @@ class Draughtsman:
         options: PaintOptions = PLAIN,
         start: Start | None = None,
         toward: Toward | None = None,
+        *,
+        watch: Watch = UNSEEN,
     ) -> list[Image.Image]:
-        """An image for each thing asked for and each stream; see `Painter.paint`."""
+        """An image for each thing asked for and each stream; see `Painter.paint`.
+
+        watch  sees the first of them
+        """
         finish = self.settled(finish)
         palette = read_palette(finish.palette)
-        pixels = self.painter.paint(asked, streams, options, start=start, toward=toward)
-        return [recoloured(enlarged(one, finish, self._enlarger), palette) for one in pixels]
+        shown = watch.steps(options.denoising.steps)
+
+        def finished(one: NDArray[np.uint8]) -> Image.Image:
+            return recoloured(enlarged(one, finish, self._enlarger), palette)
+
+        def on_step(step: int, data: Tensor) -> None:
+            watch.on_step()
+            if step in shown:
+                watch.show(step, finished(self.painter.foreseen(data[:1], start)[0]))
+
+        pixels = self.painter.paint(asked, streams, options, on_step, start, toward)
+        return [finished(one) for one in pixels]
 
     def beside(self, finish: Finish) -> tuple[Loaded, ...]:
         """The other bundles that such pictures are drawn with."""

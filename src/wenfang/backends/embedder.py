@@ -35,10 +35,12 @@ class Embedded:
     vectors  (N, D) float32 of Euclidean length 1
     windows  (N,) int64, in how many pieces each text was read; above 1 the pieces' vectors were
              averaged, each weighing as many tokens as it has, so that nothing was cut
+    tokens   (N,) int64, how many tokens of each text were read, marks left out
     """
 
     vectors: Vectors
     windows: NDArray[np.int64]
+    tokens: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,8 @@ class Embedder:
             for vector, index in zip(self._sums(hidden, rows, chosen), chosen, strict=True):
                 vectors[owners[index]] += vector
         windows = np.array([len(own) for own in pieces], dtype=np.int64)
-        return Embedded(vectors=unit(vectors), windows=windows)
+        tokens = np.array([sum(map(len, own)) for own in pieces], dtype=np.int64)
+        return Embedded(vectors=unit(vectors), windows=windows, tokens=tokens)
 
     def words(self, texts: Sequence[str]) -> list[WordVectors]:
         """The vectors of every word of every text; a text without a word gives none of them.

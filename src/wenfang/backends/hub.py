@@ -71,25 +71,24 @@ class LocalWriter:
         raises BriefError for a prompt that does not fit, ConfigError for a schema that cannot be
                met, CheckError where a draft did not come to meet it
         """
-        require_prompt(ask.prompt)
+        require_prompt("".join(turn.content for turn in ask.turns))
         shape = Shape(
-            sampling=Sampling(temperature=ask.temperature, maximum_tokens=ask.maximum_tokens),
+            sampling=Sampling(
+                temperature=ask.temperature, top_p=ask.top_p, maximum_tokens=ask.maximum_tokens
+            ),
             constraints=Constraints(schema=json.dumps(ask.schema) if ask.schema else ""),
             stop=ask.stop,
             on_text=on_text,
             ends=self.ends,
         )
         streams = [(ask.seed + number, "write") for number in range(ask.count)]
-        return [_draft(one) for one in self._written(ask, shape, streams)]
-
-    def _written(
-        self, ask: Ask, shape: Shape, streams: Sequence[tuple[int | str, ...]]
-    ) -> list[Written]:
-        if self._pairs:
-            text = f"{ask.system}\n{ask.prompt}" if ask.system else ask.prompt
-            source = PairLayout().source(text, self.tokenizer)
-            return self._pairs.draw(source, shape, streams)
         ids = self._prompt(ask)
+        draw = self._pairs.draw if self._pairs else self._continue
+        return [_draft(one, len(ids)) for one in draw(ids, shape, streams)]
+
+    def _continue(
+        self, ids: Sequence[int], shape: Shape, streams: Sequence[tuple[int | str, ...]]
+    ) -> list[Written]:
         model = self.loaded.model
         assert isinstance(model, CausalModel)
         context = model.config.context
@@ -107,22 +106,30 @@ class LocalWriter:
         )
 
     def _prompt(self, ask: Ask) -> list[int]:
+        if self.chat and not self._pairs:
+            return self.chat.tell(ask.turns)
+        told = [turn.content for turn in ask.turns]
+        if [turn.role for turn in ask.turns] not in (["user"], ["system", "user"]):
+            raise BriefError(
+                "{model} knows no talks, as it has no chat template; ask it one question",
+                model=self.name,
+            )
+        if self._pairs:
+            return list(PairLayout().source("\n".join(told), self.tokenizer))
         begin = [self.tokenizer.id(BEGIN)] if BEGIN in self.tokenizer.roles else []
-        if self.chat:
-            return self.chat.ids(ask.system, ask.prompt)
-        text = f"{ask.system}\n\n{ask.prompt}" if ask.system else ask.prompt
-        ids = self.tokenizer.encode(text)
+        ids = self.tokenizer.encode("\n\n".join(told))
         if not ids:
             raise BriefError("the prompt is empty; write a few words to continue")
         return [*begin, *ids]
 
 
-def _draft(written: Written) -> Draft:
+def _draft(written: Written, read: int) -> Draft:
     return Draft(
         text=written.text,
         tokens=len(written.log_probabilities),
         log_probability_nats=math.fsum(written.log_probabilities),
         finish=written.finish,
+        prompt_tokens=read,
     )
 
 

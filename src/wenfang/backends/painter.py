@@ -113,13 +113,12 @@ class Painter:
 
         Where None is asked for, a class is drawn from the stream; with a `start`, and of words,
         nothing is said then.
-        raises BriefError for a start where the model is no denoiser
+        on_step  hears, of a denoiser, the number of each step, from 1, and what data it foresees;
+                 see `foreseen`
+        raises BriefError for a start that the model cannot begin with
         """
-        if start and not isinstance(self.model, UNet | DiT):
-            raise BriefError(
-                "{model} cannot start from a picture; a diffusion model can",
-                model=self.loaded.name,
-            )
+        if start:
+            self._require_start(start)
         found = []
         with fast_products(at_rest=True):
             for first in range(0, len(streams), ROWS):
@@ -130,9 +129,27 @@ class Painter:
                 if toward:
                     begun = self._moved(begun, toward, part)
                 lot = _Lot(told=told, noise=begun, draws=draws, start=start)
-                values = self._values(lot, options, on_step)
-                found.append(values.clamp(0, 1).mul(255).round().to(torch.uint8))
-        return torch.cat(found).permute(0, 2, 3, 1).contiguous().numpy()
+                found.append(_as_pixels(self._values(lot, options, on_step)))
+        return np.concatenate(found)
+
+    def foreseen(self, data: Tensor, start: Start | None = None) -> Pixels:
+        """(b, S, S, C) uint8: what pictures a step's data would be, with what stays of a start."""
+        return _as_pixels(self._decoded(data, start))
+
+    def _require_start(self, start: Start) -> None:
+        if isinstance(self.model, UNet | DiT):
+            return
+        if not isinstance(self.model, VAE):
+            raise BriefError(
+                "{model} cannot start from a picture; a diffusion model can",
+                model=self.loaded.name,
+            )
+        if start.task != "vary" or start.fresh is not None:
+            raise BriefError(
+                "{model} varies the whole of a picture; a diffusion model paints parts anew and "
+                "does the other tasks",
+                model=self.loaded.name,
+            )
 
     def _noise_shape(self) -> tuple[int, ...]:
         """Of what one picture comes from."""
@@ -174,15 +191,33 @@ class Painter:
         """(b, C, S, S) float32, about 0..1."""
         model = self.model
         if isinstance(model, UNet | DiT):
-            drawn = self._denoised(lot, options, on_step)
-            found = self._space.decode(drawn) if self._space else (drawn + 1) / 2
-            # Latents tell of squares of pixels, so what stays is put back as it was.
-            return lot.start.kept(found) if lot.start and self._space else found
+            return self._decoded(self._denoised(lot, options, on_step), lot.start)
         latents = truncated(lot.noise, options.truncation) if options.truncation else lot.noise
         if isinstance(model, VAE):
+            if lot.start:
+                return self._varied(model, lot.start, latents)
             return model.mean(model.decoder(latents))
         made: Tensor = model(latents, lot.told.classes)
         return (made + 1) / 2
+
+    def _decoded(self, data: Tensor, start: Start | None) -> Tensor:
+        """(b, C, S, S) of about 0..1 of what a denoiser drew: pixels of -1..1, or latents."""
+        found = self._space.decode(data) if self._space else (data + 1) / 2
+        # Latents tell of squares of pixels, so what stays is put back as it was.
+        return start.kept(found) if start and self._space else found
+
+    def _varied(self, model: VAE, start: Start, noise: Tensor) -> Tensor:
+        """(b, C, S, S) of 0..1: an autoencoder's reading of a picture, `strength` of the way to
+        chance.
+        """
+        pictures = (start.picture + 1) / 2
+        share = torch.tensor([start.strength])
+        if self.known.scales is None:
+            own = model.encoder(pictures).mean[0]
+            return model.mean(model.decoder(torch.cat([arc(own, one, share) for one in noise])))
+        space = latent_space(self.loaded)
+        own = space.encode(pictures)[0]
+        return space.decode(torch.cat([arc(own, one, share) for one in noise]))
 
     def _denoised(self, lot: _Lot, options: PaintOptions, on_step: OnStep) -> Tensor:
         """(b, C, S, S) of -1..1, or latents (b, Z, h, w)."""
@@ -226,6 +261,12 @@ class _Lot:
     noise: Tensor
     draws: list[NoiseStream]
     start: Start | None
+
+
+def _as_pixels(values: Tensor) -> Pixels:
+    """(b, C, S, S) of about 0..1 -> (b, S, S, C)."""
+    found = values.clamp(0, 1).mul(255).round().to(torch.uint8)
+    return found.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _normal(draws: list[NoiseStream], shape: tuple[int, ...]) -> Tensor:

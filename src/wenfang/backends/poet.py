@@ -24,6 +24,11 @@ from wenfang.tokenizer import END
 LINES = 4
 
 
+def length_of(rules: VerseRules) -> int:
+    """Tokens of a quatrain, each line with the mark behind it."""
+    return LINES * (rules.characters + 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Poem:
     """A quatrain in traditional characters.
@@ -104,11 +109,11 @@ class Poet:
             self._predict(opening, bool(conditions[0]), sampling, len(streams)),
             torch.tensor([opening + condition for condition in conditions]),
             [noise(int(first), *rest) for first, *rest in streams],
-            replace(sampling, maximum_tokens=LINES * (rules.characters + 1)),
-            steps=[self._step(rules)],
+            replace(sampling, maximum_tokens=length_of(rules)),
+            steps=[self.step(rules)],
             stop=frozenset({self.tokenizer.id(END)}),
         )
-        return [self._lines(one) for one in drawn]
+        return [self.lines_of(one) for one in drawn]
 
     def _predict(
         self, opening: list[int], conditioned: bool, sampling: Sampling, rows: int
@@ -124,12 +129,14 @@ class Poet:
         direct = direct_decoder(self.model, rows, capacity)  # the same bits, sooner
         return direct or CachedPredict(self.model, rows, capacity)
 
-    def _step(self, rules: VerseRules) -> VerseStep:
+    def step(self, rules: VerseRules) -> VerseStep:
+        """The logits step of these rules, made once."""
         if rules not in self._steps:
             self._steps[rules] = VerseStep(self.tokenizer, rules)
         return self._steps[rules]
 
-    def _lines(self, drawn: Drawn) -> tuple[str, ...]:
+    def lines_of(self, drawn: Drawn) -> tuple[str, ...]:
+        """The lines that were drawn."""
         return tuple("".join(map(self.tokenizer.token, drawn.tokens)).split("\n"))
 
     def _judged(self, title: str, poems: list[tuple[str, ...]]) -> list[Poem]:

@@ -15,6 +15,7 @@ from wenfang.language import keyed
 from wenfang.media.text_marks import SHORTEST_TOKENS
 from wenfang.models import CausalModel
 from wenfang.models.load import Loaded, language_model
+from wenfang.samplers.shared import kept
 from wenfang.samplers.tokens import GuidedPredict, Predict
 from wenfang.samplers.watermark import TournamentStep
 from wenfang.tokenizer import BEGIN, END
@@ -65,6 +66,10 @@ class Scribe:
             return [self.tokenizer.id(BEGIN), *ids]
         return ids
 
+    def read_against(self, against: str) -> list[int]:
+        """The tokens that guidance moves away from; those of a text that has only begun for ""."""
+        return self.read(against) if against else [self.tokenizer.id(END)]
+
     def cut(self, ids: Sequence[int]) -> PromptCut | None:
         """What the model does not read of a prompt that is longer than its context."""
         read = len(kept(ids, self.model.config.context))
@@ -101,14 +106,8 @@ class Scribe:
         predict = SlidingPredict(self.model)
         if guidance == 1:
             return predict
-        ids = self.read(against) if against else [self.tokenizer.id(END)]
-        plain = torch.tensor([ids]).expand(rows, -1)
+        plain = torch.tensor([self.read_against(against)]).expand(rows, -1)
         return GuidedPredict(predict, SlidingPredict(self.model), plain, guidance)
-
-
-def kept(tokens: Sequence[int], context: int) -> Sequence[int]:
-    """What of a prompt is read: all that leaves room in the context, else the end of it."""
-    return tokens if len(tokens) < context else tokens[-(context // 2) :]
 
 
 class SlidingPredict:

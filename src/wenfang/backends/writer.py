@@ -6,12 +6,21 @@ A writer is a bundle on this machine, a Hugging Face folder, or an OpenAI-compat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from wenfang.store import Manifest
 
 OnText = Callable[[str], None]
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What one side of a talk said; the system says how to answer."""
+
+    role: Role
+    content: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +28,7 @@ class Ask:
     """A request for `count` drafts.
 
     system  how to write, for writers that follow instructions
+    talk    a whole talk that waits for its next turn, in place of prompt and system
     stop    texts that end a draft; they are not part of it
     schema  JSON Schema that every draft must meet, None for plain text
     """
@@ -31,6 +41,16 @@ class Ask:
     maximum_tokens: int = 256
     stop: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
+    talk: tuple[Turn, ...] = ()
+    top_p: float = 1.0
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The talk, or what the prompt and the system say as one."""
+        if self.talk:
+            return self.talk
+        begin = (Turn(role="system", content=self.system),) if self.system else ()
+        return (*begin, Turn(role="user", content=self.prompt))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +59,15 @@ class Draft:
 
     log_probability_nats  of its tokens, None where the writer does not tell
     finish                "stop": it ended by itself; "length": it was cut at maximum_tokens
+    prompt_tokens         what was read for it, None where the writer does not tell; no part of
+                          what two drafts are compared by
     """
 
     text: str
     tokens: int | None = None
     log_probability_nats: float | None = None
     finish: Literal["stop", "length"] = "stop"
+    prompt_tokens: int | None = field(default=None, compare=False)
 
 
 class Writer(Protocol):

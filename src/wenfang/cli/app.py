@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from wenfang.cli import embed, exchange, keep, learn, make, prove
+from wenfang.cli import embed, exchange, jobs, keep, learn, make, people, prove, serve
 from wenfang.cli.help import Command, Group
 from wenfang.language import t
 from wenfang.version import __version__
@@ -42,6 +42,10 @@ GROUPS = {
         t("What is kept on this machine: measure, collect, export, import, delete, check."),
         keep.STORE_COMMANDS,
     ),
+    "jobs": (t("Work that waits in a queue, and the workers that do it."), jobs.JOB_COMMANDS),
+    "people": (t("Who may ask the server, and their roles."), people.PEOPLE_COMMANDS),
+    "keys": (t("API keys, with which programs ask the server."), people.KEY_COMMANDS),
+    "projects": (t("Projects, which keep assets apart."), people.PROJECT_COMMANDS),
     "identity": (t("The key that signs what is published here."), keep.IDENTITY_COMMANDS),
 }
 
@@ -62,6 +66,7 @@ _add(
         **learn.COMMANDS,
         **exchange.COMMANDS,
         **keep.COMMANDS,
+        **serve.COMMANDS,
     },
 )
 for _name, (_help, _commands) in GROUPS.items():

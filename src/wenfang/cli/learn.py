@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wenfang.cli import show
-from wenfang.cli.options import AsJson, Data, Output, Settings
+from wenfang.cli import jobs, show
+from wenfang.cli.options import AsJob, AsJson, Data, Output, Settings
 from wenfang.cli.progress import Bar
 from wenfang.language import t
 
@@ -27,11 +27,23 @@ def prepare(
     text_field: Annotated[str, typer.Option(help=t("Field that holds the text."))] = "text",
     settings: Settings = None,
     data: Data = None,
+    job: AsJob = False,
     as_json: AsJson = False,
 ) -> int:
     """Clean, de-duplicate, filter and split material into a data set, with counts per rule."""
     from wenfang.engine.learning import prepare_sources
 
+    if job:
+        asked = {
+            "sources": [jobs.whole(one) for one in sources],
+            "output": str(output.resolve()),
+            "profile": profile,
+            "licence": licence,
+            "text_field": text_field,
+            "settings": tuple(settings or ()),
+            "data": jobs.whole(data),
+        }
+        return jobs.queue("prepare", asked, as_json)
     with Bar(quiet=as_json) as bar:
         dataset = prepare_sources(
             sources,
@@ -93,11 +105,22 @@ def train(
     ] = None,
     settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help=t("Go on with the run."))] = False,
+    job: AsJob = False,
     as_json: AsJson = False,
 ) -> int:
     """Train a model by a recipe, export its bundle and measure it."""
     from wenfang.engine.learning import measured_gain, train_recipe
 
+    if job:
+        asked = {
+            "recipe": jobs.whole(recipe),
+            "data": jobs.whole(data),
+            "base": jobs.whole(base),
+            "settings": tuple(settings or ()),
+            "output": str(output.resolve()) if output else "",
+            "resume": resume,
+        }
+        return jobs.queue("train", asked, as_json)
     with Bar(quiet=as_json) as bar:
         meter = _Meter(bar)
         folder = train_recipe(
@@ -170,11 +193,19 @@ def evaluate(
     bundle: Annotated[str, typer.Argument(help=t("A model's name, a bundle or a run."))],
     data: Data = None,
     settings: Settings = None,
+    job: AsJob = False,
     as_json: AsJson = False,
 ) -> int:
     """Measure a bundle again: the numbers of its card, by the suite of its layout."""
     from wenfang.engine.learning import evaluate_bundle
 
+    if job:
+        asked = {
+            "bundle": jobs.whole(bundle),
+            "data": jobs.whole(data),
+            "settings": tuple(settings or ()),
+        }
+        return jobs.queue("evaluate", asked, as_json)
     with Bar(quiet=as_json) as bar:
         numbers = evaluate_bundle(
             bundle,

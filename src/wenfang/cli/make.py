@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wenfang.cli import show
-from wenfang.cli.options import Against, AsJson, Output, PolicyFile, Settings, Use
+from wenfang.cli import jobs, show
+from wenfang.cli.options import Against, AsJob, AsJson, Output, PolicyFile, Settings, Use
 from wenfang.cli.progress import Bar
 from wenfang.language import t
 
@@ -41,11 +41,12 @@ def create(
     policy: PolicyFile = None,
     use: Use = "default",
     against: Against = None,
+    job: AsJob = False,
     as_json: AsJson = False,
 ) -> int:
     """Turn a brief, or a file of many, into finished pieces: labelled, signed and verified."""
     from wenfang.config import to_dict
-    from wenfang.engine.creating import CreateRequest, sameness
+    from wenfang.engine.creating import CreateRequest, create_job, exit_code, sameness
     from wenfang.engine.creating import create as create_pieces
     from wenfang.errors import CheckError
 
@@ -62,6 +63,8 @@ def create(
         use=use,
         against=tuple(against or ()),
     )
+    if job:
+        return jobs.queue("create", create_job(request), as_json)
     with Bar(quiet=as_json) as bar:
         made = create_pieces(
             request,
@@ -73,14 +76,14 @@ def create(
     seconds = time.monotonic() - started
     alike = sameness(made, request)
     if as_json:
-        pieces = [_made_record(one) for one in made]
+        pieces = [one.record() for one in made]
         same = to_dict(alike) if alike else None
         show.as_json({"pieces": pieces, "sameness": same, "seconds": round(seconds, 2)})
     else:
         if alike and alike.verdict != "pass":
             print(t("the pieces of this batch are much alike: {what}", what=alike.evidence[0]))
         print(t("{seconds} s", seconds=f"{seconds:.1f}"))
-    return CheckError.exit_code if alike and alike.verdict == "block" else _worst(made)
+    return CheckError.exit_code if alike and alike.verdict == "block" else exit_code(made)
 
 
 def step_names() -> dict[str, str]:
@@ -109,31 +112,6 @@ def _show_made(made: Made, bar: Bar) -> None:
         show.verdicts(made.verdicts, layers=False)
 
 
-def _made_record(made: Made) -> dict[str, Any]:
-    piece = made.piece
-    return {
-        "brief": made.brief,
-        "folder": str(made.folder),
-        "skipped": piece is None and made.error is None,
-        "error": str(made.error) if made.error else None,
-        "text": piece.text if piece else None,
-        "files": [str(file.path) for file in piece.files] if piece else [],
-        "piece": piece.manifest.id if piece else None,
-        "verdicts": [verdict.to_dict() for verdict in made.verdicts],
-    }
-
-
-def _worst(made: list[Made]) -> int:
-    """0 if all went well; else the first error's exit code, or the worst verdict's."""
-    from wenfang.seal import worst
-
-    for one in made:
-        if one.error:
-            return one.error.exit_code
-    verdicts = [verdict for one in made for verdict in one.verdicts]
-    return worst(verdicts) if verdicts else 0
-
-
 def generate(
     model: Annotated[str, typer.Argument(help=t("A model's name or a bundle's folder."))],
     prompt: Annotated[str, typer.Argument(help=t("What to write about, or to go on from."))] = "",
@@ -149,6 +127,7 @@ def generate(
     private: Annotated[
         bool, typer.Option("--private", help=t("Keep nothing, and publish no prompt."))
     ] = False,
+    job: AsJob = False,
     as_json: AsJson = False,
 ) -> int:
     """Draw from one model; with -o the result is published, labelled and signed."""
@@ -156,6 +135,16 @@ def generate(
     from wenfang.engine.drawing import DrawRequest, draw
     from wenfang.engine.generating import Generated
 
+    if job:
+        asked = {
+            "model": jobs.whole(model),
+            "prompt": prompt,
+            "seeds": tuple(range(seed, seed + count)),
+            "settings": nested(settings or ()),
+            "output": str(output.resolve()) if output else "",
+            "private": private,
+        }
+        return jobs.queue("generate", asked, as_json)
     streamed = count == 1 and not as_json and sys.stdout.isatty()
     on_text = partial(print, end="", flush=True) if streamed else None
     request = DrawRequest(

@@ -14,6 +14,7 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help=t("Set a field, for instance optim.lr=3e-4.")),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help=t("Print one JSON document."))]
+AsJob = Annotated[bool, typer.Option("--job", help=t("Queue it; a worker does it (wenfang jobs)."))]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help=t("Where to write."))]
 PolicyFile = Annotated[Path | None, typer.Option(help=t("A policy file for the checks."))]
 Use = Annotated[str, typer.Option(help=t("Which use of the policy applies."))]

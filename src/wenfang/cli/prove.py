@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wenfang.cli import show
-from wenfang.cli.options import Against, AsJson, Output, PolicyFile, Use
+from wenfang.cli import jobs, show
+from wenfang.cli.options import Against, AsJob, AsJson, Output, PolicyFile, Use
 from wenfang.cli.progress import Bar
 from wenfang.language import t
 
@@ -54,6 +54,7 @@ def seal(
     private: Annotated[
         bool, typer.Option("--private", help=t("Keep nothing of it in the store."))
     ] = False,
+    job: AsJob = False,
     as_json: AsJson = False,
 ) -> int:
     """Label, sign and check AI content made elsewhere, keeping the marks that it brings."""
@@ -68,9 +69,11 @@ def seal(
         against=tuple(against or ()),
         private=private,
     )
+    if job:
+        return jobs.queue("seal", sealing.seal_job(request), as_json)
     done = sealing.seal(request, on_sealed=lambda one: None if as_json else _show_sealed(one))
     if as_json:
-        show.as_json({"files": [_sealed_record(one) for one in done]})
+        show.as_json({"files": [one.record() for one in done]})
     return sealing.without_error(done)
 
 
@@ -83,18 +86,6 @@ def _show_sealed(one: Sealed) -> None:
         print(f"  {path.name}")
     for note in one.notes:
         print(f"  {note}")
-
-
-def _sealed_record(one: Sealed) -> dict[str, Any]:
-    return {
-        "source": str(one.source),
-        "file": str(one.file.path) if one.file else None,
-        "sidecars": [str(path) for path in one.file.sidecars] if one.file else [],
-        "manifest": one.file.manifest.id if one.file else None,
-        "label": dict(one.file.label) if one.file else None,
-        "notes": list(one.notes),
-        "error": str(one.error) if one.error else None,
-    }
 
 
 def replay(

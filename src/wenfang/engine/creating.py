@@ -21,9 +21,9 @@ from wenfang.engine.judging import judge_of
 from wenfang.engine.keeping import label_settings, verify_files
 from wenfang.errors import BriefError, WenfangError
 from wenfang.media.text import read_text
-from wenfang.scenarios import Piece, Studio, read_brief
+from wenfang.scenarios import Piece, Scenario, Studio, read_brief
 from wenfang.scenarios.piece import OnEvent, is_done
-from wenfang.seal import Sealer, Verdict
+from wenfang.seal import Sealer, Verdict, worst
 from wenfang.store import Store, home
 
 BRIEF_BYTES = 10_000_000
@@ -43,6 +43,8 @@ class CreateRequest:
     private   keep nothing in the store, no brief and no draft, and leave the request out of
               the published manifests and the report
     policy    a policy file for the checks, and the use that it is read for
+    made_before  so many of the first are not made again, fresh or not: an interrupted job made
+                 them
     against   folders of material that must not be copied
     """
 
@@ -52,10 +54,33 @@ class CreateRequest:
     commercial: bool = False
     private: bool = False
     fresh: bool = False
+    made_before: int = 0
     model: str | None = None
     policy: Path | None = None
     use: str = DEFAULT
     against: tuple[Path, ...] = ()
+
+
+def create_job(request: CreateRequest) -> dict[str, Any]:
+    """The same as a job's request: what the files say now, and where things are from anywhere."""
+    return {
+        "text": _text_of(request.briefs),
+        "suffix": request.briefs.suffix.lower() if _is_table(request.briefs) else ".json",
+        "output": str(request.output.resolve()),
+        "settings": request.settings,
+        "commercial": request.commercial,
+        "private": request.private,
+        "fresh": request.fresh,
+        "model": _whole(request.model or ""),
+        "policy": str(request.policy.resolve()) if request.policy else "",
+        "use": request.use,
+        "against": [str(path.resolve()) for path in request.against],
+    }
+
+
+def _whole(model: str) -> str:
+    """A model's folder from anywhere; its name stays as it is."""
+    return str(Path(model).resolve()) if model and Path(model).is_dir() else model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +92,20 @@ class Made:
     piece: Piece | None = None
     verdicts: tuple[Verdict, ...] = ()
     error: WenfangError | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What a program is told of it, as JSON values."""
+        piece = self.piece
+        return {
+            "brief": self.brief,
+            "folder": str(self.folder),
+            "skipped": piece is None and self.error is None,
+            "error": str(self.error) if self.error else None,
+            "text": piece.text if piece else None,
+            "files": [str(file.path) for file in piece.files] if piece else [],
+            "piece": piece.manifest.id if piece else None,
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+        }
 
 
 def create(
@@ -80,7 +119,7 @@ def create(
     """
     set_threads(DRAWING_THREADS)
     briefs = read_briefs(request.briefs)
-    single = request.briefs.suffix.lower() not in TABLES
+    single = not _is_table(request.briefs)
     made: list[Made] = []
     judge = judge_of(request.policy, request.use, request.against)
     sealer = Sealer.at(home(), label_settings())
@@ -91,7 +130,7 @@ def create(
                 store=store,
                 sealer=sealer,
                 output=folder,
-                fresh=request.fresh,
+                fresh=request.fresh and number > request.made_before,
                 commercial=request.commercial,
                 private=request.private,
                 model=request.model,
@@ -119,6 +158,15 @@ def sameness(made: list[Made], request: CreateRequest) -> Check | None:
     return judge.ask(draft, ("batch_sameness",)).checks[0]
 
 
+def exit_code(made: list[Made]) -> int:
+    """0 if all went well; else the first error's exit code, or the worst verdict's."""
+    for one in made:
+        if one.error:
+            return one.error.exit_code
+    verdicts = [verdict for one in made for verdict in one.verdicts]
+    return worst(verdicts) if verdicts else 0
+
+
 def _make(name: str, content: str | dict[str, Any], studio: Studio, request: CreateRequest) -> Made:
     """One piece; `content` is a brief as JSON text or as its value."""
     value = _parse(content, name) if isinstance(content, str) else content
@@ -126,7 +174,7 @@ def _make(name: str, content: str | dict[str, Any], studio: Studio, request: Cre
     brief = config.override(brief, request.settings, error=BriefError)
     # Two programs that fill one folder would read each other's files half exchanged.
     with nullcontext() if request.private else one_at_a_time(_lock_of(studio.output)):
-        if not request.fresh and is_done(studio, brief):
+        if not studio.fresh and is_done(studio, brief):
             return Made(brief=name, folder=studio.output)
         piece = scenario.run(brief, studio)
         verdicts = verify_files([file.path for file in piece.files])
@@ -148,11 +196,20 @@ def _store(*, private: bool) -> Iterator[Store]:
         yield store
 
 
+def _is_table(path: Path) -> bool:
+    """Whether a file holds many briefs."""
+    return path.suffix.lower() in TABLES
+
+
 def read_briefs(path: Path) -> list[tuple[str, str | dict[str, Any]]]:
     """Every brief of a .json, .jsonl or .csv file: the place it stands at, and JSON or a row.
 
     JSON is parsed when its turn comes, so that one malformed brief does not stop the others.
     """
+    return briefs_of(_text_of(path), path.suffix.lower(), str(path))
+
+
+def _text_of(path: Path) -> str:
     if not path.is_file():
         raise BriefError(
             "there is no brief at {path}; wenfang scenarios show verse_card --example writes one",
@@ -165,13 +222,22 @@ def read_briefs(path: Path) -> list[tuple[str, str | dict[str, Any]]]:
     text = read_text(path).text
     if not text.strip():
         raise BriefError("{path} is empty; write a brief or start from an example", path=path)
-    suffix = path.suffix.lower()
+    return text
+
+
+def briefs_of(text: str, suffix: str, where: str) -> list[tuple[str, str | dict[str, Any]]]:
+    """`read_briefs` of a text that has been read: the content of a file with that suffix."""
     if suffix == ".csv":
-        return _csv_briefs(path, text)
+        return _csv_briefs(where, text)
     if suffix == ".jsonl":
         lines = enumerate(text.split("\n"), start=1)
-        return [(f"{path}:{number}", line) for number, line in lines if line.strip()]
-    return [(str(path), text)]
+        return [(f"{where}:{number}", line) for number, line in lines if line.strip()]
+    return [(where, text)]
+
+
+def parse_brief(text: str, where: str) -> tuple[Scenario, Any]:
+    """The scenario and the brief of a JSON text; BriefError for one that is none."""
+    return read_brief(_parse(text, where), where)
 
 
 def _parse(text: str, where: str) -> object:
@@ -191,7 +257,7 @@ def _parse(text: str, where: str) -> object:
         ) from None
 
 
-def _csv_briefs(path: Path, text: str) -> list[tuple[str, str | dict[str, Any]]]:
+def _csv_briefs(path: str, text: str) -> list[tuple[str, str | dict[str, Any]]]:
     """Columns are fields of the brief, a dot leads into one; empty cells and rows are left out."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
     try:

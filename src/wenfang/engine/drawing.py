@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wenfang.backends.loading import is_sum
+from wenfang.backends.shelf import find_bundle
 from wenfang.backends.texts import OnText
 from wenfang.engine.asset import Asset
-from wenfang.engine.generating import Generated, load_model
+from wenfang.engine.generating import PROGRAMS, Generated, load_model
 from wenfang.engine.painting import PictureModel
 
 
@@ -17,8 +19,8 @@ class DrawRequest:
     """What is drawn, and where it goes.
 
     model     a name, or a bundle's folder
-    output    a file for one asset; for several a folder, or, of pictures, a file that becomes
-              their contact sheet. None: texts are not published, pictures go into this folder
+    output    a file for one asset; a folder for one or several; a file for several pictures
+              becomes their contact sheet. None: texts are not published, all else goes here
     private   nothing is kept, and no prompt is published
     """
 
@@ -37,6 +39,12 @@ class Drawn:
     asset: Asset
     seed: int
     path: Path | None
+
+
+def check_model(name: str) -> None:
+    """NotFoundError for a name that `draw` would not know, without loading what it names."""
+    if name not in PROGRAMS and not is_sum(name):
+        find_bundle(name)
 
 
 def draw(request: DrawRequest, on_text: OnText | None = None) -> list[Drawn]:
@@ -64,6 +72,6 @@ def _place(request: DrawRequest, seed: int, asset: Asset) -> Path | None:
         if isinstance(asset, Generated):
             return None
         return Path(f"{Path(request.model).name}-{seed}{asset.suffix}")
-    if len(request.seeds) == 1:
+    if len(request.seeds) == 1 and request.output.suffix:
         return request.output
     return request.output / f"{seed:05d}{asset.suffix}"

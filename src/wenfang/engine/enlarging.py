@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
@@ -14,7 +13,7 @@ from wenfang.backends.enlarger import Enlarger
 from wenfang.backends.texts import OnText
 from wenfang.engine.asset import BundleMaker, drawn_manifest
 from wenfang.engine.painting import Painted
-from wenfang.engine.picture_options import MOST_SIDE_PX, require_side
+from wenfang.engine.picture_options import MOST_SIDE_PX, given_file, require_side
 from wenfang.errors import BriefError
 from wenfang.media.image import encode_png, read_image
 from wenfang.models.load import Loaded
@@ -63,7 +62,7 @@ class EnlargingModel(BundleMaker):
             raise BriefError(
                 "{model} makes a picture larger; name it with --set start=FILE", model=self.name
             )
-        path = Path(options.start)
+        path = given_file(options.start)
         image = larger(read_image(path), options, self._enlarger)
         facts = {"settings": config.to_dict(options), "start_sha256": sha256_file(path)}
         content = encode_png(image)

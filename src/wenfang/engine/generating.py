@@ -20,6 +20,7 @@ from wenfang.engine.asset import Asset, BundleMaker, Maker, drawn_manifest
 from wenfang.engine.composing import MusicModel
 from wenfang.engine.effecting import EffectModel
 from wenfang.engine.enlarging import EnlargingModel
+from wenfang.engine.filming import FilmModel
 from wenfang.engine.keeping import label_settings
 from wenfang.engine.painting import PictureModel
 from wenfang.engine.speaking import SpeechModel
@@ -272,16 +273,17 @@ def _read_schema(path: Path) -> str:
     raise ConfigError("constraints.schema is larger than 64 kB; make it smaller")
 
 
-PROGRAMS: dict[str, type[SpeechModel | EffectModel]] = {
+PROGRAMS: dict[str, type[SpeechModel | EffectModel | FilmModel]] = {
     SpeechModel.name: SpeechModel,
     EffectModel.name: EffectModel,
+    FilmModel.name: FilmModel,
 }
 
 
 def load_model(name: str, *, reference: bool = False) -> Maker:
     """The bundle of that name, or in that folder, ready to generate; `base+adapter:0.5`, too.
 
-    Two names are programs of ours without weights: "speech" and "effects".
+    Three names are programs of ours without weights: "speech", "effects" and "film".
     reference  draw one sample at a time, as a replay does
     """
     set_threads(DRAWING_THREADS)

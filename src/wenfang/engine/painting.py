@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from wenfang import config
-from wenfang.backends.draughtsman import Draughtsman
+from wenfang.backends.draughtsman import UNSEEN, Draughtsman, Watch
 from wenfang.backends.painter import Stream, Toward
 from wenfang.backends.texts import OnText
 from wenfang.engine.asset import Asset, BundleMaker, drawn_manifest
@@ -63,6 +63,20 @@ class Painted(Asset):
         return {"width_px": self.image.width, "height_px": self.image.height}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watching:
+    """Who looks at a picture while it is drawn.
+
+    count    how often at most
+    show     is given the picture as it is foreseen
+    on_step  is called at every step, and may raise to stop it
+    """
+
+    count: int = 0
+    show: Callable[[Painted], None] = lambda foreseen: None
+    on_step: Callable[[], None] = lambda: None
+
+
 class PictureModel(BundleMaker):
     """A loaded bundle that makes pictures."""
 
@@ -93,6 +107,24 @@ class PictureModel(BundleMaker):
             for (seed, own), image in zip(asked, images, strict=True)
         ]
 
+    def draw_watched(
+        self,
+        prompt: str,
+        seed: int,
+        settings: Mapping[str, object],
+        watching: Watching,
+    ) -> Painted:
+        """`draw` of one seed, shown on the way where a denoiser draws it."""
+        options = self._options(settings)
+
+        def show(step: int, image: Image.Image) -> None:
+            facts = {"foreseen": {"step": step, "of": options.paint.denoising.steps}}
+            watching.show(self._painted(prompt, image, options, {"seed": seed, **facts}))
+
+        watch = Watch(count=watching.count, show=show, on_step=watching.on_step)
+        images, hashes = self._images(prompt, (seed,), options, watch)
+        return self._painted(prompt, images[0], options, {"seed": seed, **hashes})
+
     def sheet(self, prompt: str, seeds: tuple[int, ...], settings: Mapping[str, object]) -> Painted:
         """One picture for each seed, all upon one contact sheet."""
         options = self._options(settings)
@@ -106,7 +138,11 @@ class PictureModel(BundleMaker):
         return replace(options, enlarged=self._draughtsman.settled(options.finish).enlarged)
 
     def _images(
-        self, prompt: str, seeds: tuple[int, ...], options: PictureOptions
+        self,
+        prompt: str,
+        seeds: tuple[int, ...],
+        options: PictureOptions,
+        watch: Watch = UNSEEN,
     ) -> tuple[list[Image.Image], dict[str, object]]:
         """A picture for each seed, and the hashes of the files that they began with.
 
@@ -122,7 +158,7 @@ class PictureModel(BundleMaker):
             shares = _shares(len(seeds), options)
             toward = Toward(stream=(options.to_seed, "generate"), shares=shares)
         images = self._draughtsman.draw(
-            wanted, streams, options.finish, options.paint, start, toward
+            wanted, streams, options.finish, options.paint, start, toward, watch=watch
         )
         return images, hashes
 

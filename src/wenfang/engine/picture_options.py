@@ -21,6 +21,7 @@ from wenfang.media.image import read_image
 from wenfang.media.recolour import read_palette
 from wenfang.models.load import Enlarging, Painting
 from wenfang.samplers.restoring import noise_of
+from wenfang.store import home
 
 MOST_SIDE_PX = 4096
 MOST_MARGIN = 0.4
@@ -113,6 +114,14 @@ def require_side(side_px: int) -> None:
         )
 
 
+def given_file(name: str) -> Path:
+    """A file by its path from here, or from the home: what a server was given lies there, and the
+    manifests that name it tell nothing of the machine.
+    """
+    path = Path(name)
+    return path if path.is_absolute() or path.exists() else home() / path
+
+
 def start_of(options: PictureOptions, known: Painting) -> tuple[Start | None, dict[str, object]]:
     """The picture to begin with, at the model's size, and the hashes of its files.
 
@@ -121,8 +130,8 @@ def start_of(options: PictureOptions, known: Painting) -> tuple[Start | None, di
     """
     if not options.start:
         return None, {}
-    image = read_image(Path(options.start))
-    hashes: dict[str, object] = {"start_sha256": sha256_file(Path(options.start))}
+    image = read_image(given_file(options.start))
+    hashes: dict[str, object] = {"start_sha256": sha256_file(given_file(options.start))}
     side = known.side_px
     if options.task == "colourise" and known.channels < 3:
         raise BriefError("the model draws in grey, so it has no colours to give")
@@ -140,7 +149,7 @@ def start_of(options: PictureOptions, known: Painting) -> tuple[Start | None, di
     fresh = None
     if options.mask:
         fresh = _mask(options, image, side)
-        hashes["mask_sha256"] = sha256_file(Path(options.mask))
+        hashes["mask_sha256"] = sha256_file(given_file(options.mask))
     if options.margin:
         one, fresh = _framed(image, options.margin, known, fresh)
     grain = options.noise / 127.5 or noise_of(one[0]) if options.task == "denoise" else 0.0
@@ -161,7 +170,7 @@ def _read(image: Image.Image, side: int, channels: int) -> Tensor:
 
 
 def _mask(options: PictureOptions, image: Image.Image, side: int) -> Tensor:
-    mask = read_image(Path(options.mask))
+    mask = read_image(given_file(options.mask))
     if mask.size != image.size:
         raise BriefError(
             "{mask} is {own[0]} x {own[1]} pixels, {start} {other[0]} x {other[1]}; a mask has "

@@ -48,6 +48,19 @@ class SealRequest:
     private: bool = False
 
 
+def seal_job(request: SealRequest) -> dict[str, Any]:
+    """The same as a job's request, with paths that are right from anywhere."""
+    return {
+        "files": [str(path.resolve()) for path in request.files],
+        "made_with": request.made_with,
+        "output": str(request.output.resolve()),
+        "policy": str(request.policy.resolve()) if request.policy else "",
+        "use": request.use,
+        "against": [str(path.resolve()) for path in request.against],
+        "private": request.private,
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sealed:
     """One file's outcome: sealed with what was noticed on the way, or an error."""
@@ -56,6 +69,18 @@ class Sealed:
     file: SealedFile | None = None
     notes: tuple[str, ...] = ()
     error: WenfangError | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What a program is told of it, as JSON values."""
+        return {
+            "source": str(self.source),
+            "file": str(self.file.path) if self.file else None,
+            "sidecars": [str(path) for path in self.file.sidecars] if self.file else [],
+            "manifest": self.file.manifest.id if self.file else None,
+            "label": dict(self.file.label) if self.file else None,
+            "notes": list(self.notes),
+            "error": str(self.error) if self.error else None,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -173,7 +173,7 @@ def sample(
     scores: list[list[float]] = [[] for _ in range(rows)]
     ends: list[int | None] = [None] * rows
     block = prompt
-    chain = [*steps, *_shape(sampling), *([watermark] if watermark else [])]
+    chain = [*steps, *shape_steps(sampling), *([watermark] if watermark else [])]
     for count in range(sampling.maximum_tokens):
         raw = predict(block).float()
         logits = raw
@@ -181,7 +181,7 @@ def sample(
             logits = step(logits, drawn)
         # In float32 a draw could round up to 1 and fall past the last token.
         uniform = torch.tensor([stream.random() for stream in streams], dtype=torch.float64)
-        token = _draw(logits, uniform)
+        token = draw_at(logits, uniform)
         own = raw.log_softmax(-1).gather(1, token[:, None])[:, 0].tolist()
         drawn = torch.cat((drawn, token[:, None]), dim=1)
         for row, value in enumerate(token.tolist()):
@@ -206,7 +206,7 @@ def _finish(tokens: list[int], scores: list[float], end: int | None) -> Drawn:
     return Drawn(tokens=kept, log_probabilities=scores[: len(kept)], stopped=end is not None)
 
 
-def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
+def draw_at(logits: Tensor, uniform: Tensor) -> Tensor:
     """Inverse of the cumulative distribution at `uniform`: (B, V), (B,) -> (B,) int64."""
     cumulative = logits.double().softmax(-1).cumsum(-1)
     target = uniform[:, None] * cumulative[:, -1:]
@@ -216,7 +216,7 @@ def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
     return torch.minimum(token, last)
 
 
-def _shape(sampling: Sampling) -> list[LogitsStep]:
+def shape_steps(sampling: Sampling) -> list[LogitsStep]:
     """The logits steps that a Sampling asks for, in their customary order."""
     steps: list[LogitsStep] = []
     if sampling.repetition_penalty != 1:

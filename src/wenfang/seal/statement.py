@@ -164,3 +164,13 @@ def sealed_id(path: Path) -> str | None:
         return str(sealed["manifest_sha256"]) if whole else None
     except (ValueError, KeyError, TypeError):  # not JSON, or not a seal
         return None
+
+
+def sealed_facts(path: Path) -> dict[str, Any]:
+    """What the manifest beside a published file tells; nothing where there is none to read."""
+    try:
+        content = json.loads(path.with_name(path.name + STATEMENT).read_text("utf-8"))
+        facts = content["statement"]["manifest"]["facts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

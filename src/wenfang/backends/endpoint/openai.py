@@ -121,8 +121,14 @@ class OpenAiWriter(EndpointClient):
             text = FENCE.sub(r"\1", text)
             self._require_met(schema, text, ask, finish)
         nats = math.fsum(answer.nats) if answer.nats else None
-        tokens = answer.usage[1] if answer.usage else None
-        return Draft(text=text, tokens=tokens, log_probability_nats=nats, finish=finish)
+        read, tokens = answer.usage or (None, None)
+        return Draft(
+            text=text,
+            tokens=tokens,
+            log_probability_nats=nats,
+            finish=finish,
+            prompt_tokens=read,
+        )
 
     def _require_met(self, schema: Schema, text: str, ask: Ask, finish: str) -> None:
         against = schema.against(text)

@@ -13,13 +13,14 @@ from wenfang.errors import BriefError, ConfigError, DependencyError
 from wenfang.language import t
 
 PROMPT_BYTES_MAX = 4 * 2**20
+ANY_OBJECT = {"type": "object"}  # a schema that endpoints have a name of their own for
 
 
 def required_bytes(ask: Ask) -> int:
     """Bytes of what the model reads; BriefError for more than is sent, or half a character."""
     schema = json.dumps(ask.schema) if ask.schema is not None else ""
     try:
-        size = sum(len(one.encode()) for one in (ask.prompt, ask.system, schema))
+        size = sum(len(one.encode()) for one in (*(turn.content for turn in ask.turns), schema))
     except UnicodeEncodeError:
         raise BriefError("the prompt holds half a character; write it as UTF-8") from None
     if size > PROMPT_BYTES_MAX:
@@ -33,10 +34,9 @@ def required_bytes(ask: Ask) -> int:
 
 def request_body(ask: Ask, model: str, settings: EndpointSettings) -> dict[str, Any]:
     """One request for one draft, by the ask's own seed."""
-    messages = [{"role": "system", "content": ask.system}] if ask.system else []
     body: dict[str, Any] = {
         "model": model,
-        "messages": [*messages, {"role": "user", "content": ask.prompt}],
+        "messages": [{"role": turn.role, "content": turn.content} for turn in ask.turns],
         "temperature": ask.temperature,
         settings.tokens_field: ask.maximum_tokens,
         "seed": ask.seed,
@@ -45,7 +45,11 @@ def request_body(ask: Ask, model: str, settings: EndpointSettings) -> dict[str, 
     }
     if ask.stop:
         body["stop"] = list(ask.stop)
-    if ask.schema is not None:
+    if ask.top_p < 1:
+        body["top_p"] = ask.top_p
+    if ask.schema == ANY_OBJECT:
+        body["response_format"] = {"type": "json_object"}
+    elif ask.schema is not None:
         schema = {"name": "answer", "strict": True, "schema": dict(ask.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return {name: value for name, value in body.items() if name not in settings.left_out}

@@ -1,0 +1,36 @@
+"""What a server takes up when it starts, and leaves for the next one when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from wenfang.server.batches import take_up_batches
+from wenfang.server.chores import Chores
+from wenfang.server.filing import Filing, served, uploads_folder
+from wenfang.server.tuning import take_up_tunings
+from wenfang.server.uploads import sweep
+
+
+@asynccontextmanager
+async def chores_of(app: FastAPI) -> AsyncIterator[None]:
+    """The server's own work, while it serves."""
+    chores = Chores()
+    app.state.chores = chores
+    chores.start("unfinished batches", lambda: take_up_batches(app))
+    chores.start("unfinished tunings", lambda: take_up_tunings(app))
+    chores.start("leftovers", lambda: _clear(app))
+    try:
+        yield
+    finally:
+        await chores.close()
+
+
+async def _clear(app: FastAPI) -> None:
+    """Remove broken uploads, and files that were to be kept until now."""
+    for folder in (uploads_folder(), served("checked")):
+        await asyncio.to_thread(sweep, folder)
+    await asyncio.to_thread(Filing(database=app.state.place.database).forget_expired)

@@ -1,0 +1,118 @@
+"""What the pages of one language share: the server's place, words, and errors in plain ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
+
+import gradio as gr
+
+from wenfang.errors import WenfangError
+from wenfang.jobs import ENDED, Happening, Job
+from wenfang.language import speaking, t
+from wenfang.server.callers import Caller
+from wenfang.server.faults import Fault
+from wenfang.server.local_names import require_local_names
+from wenfang.server.place import Place
+from wenfang.studio.files import files_of
+
+LOOK_S = 0.5
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One language of the studio of one server."""
+
+    place: Place
+    language: str
+    loads: list[tuple[Any, Any, Any]] = field(default_factory=list)
+
+    def speaks(self, act: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncIterator[T]]:
+        """A handler that yields pages, each of them written in this language.
+
+        The words of one request are not those of the next: between two pages others are served.
+        """
+
+        @wraps(act)
+        async def spoken(*values: P.args, **named: P.kwargs) -> AsyncIterator[T]:
+            pages = act(*values, **named)
+            while True:
+                with speaking(self.language):
+                    page = await anext(pages, None)
+                if page is None:
+                    return
+                yield page
+
+        return spoken
+
+    def on_load(self, act: Any, inputs: Any, outputs: Any) -> None:
+        """Do this once the page is opened."""
+        self.loads.append((act, inputs, outputs))
+
+    def caller(self, request: gr.Request) -> Caller:
+        """Who sits at the desk; Fault where the guard let nobody in."""
+        found = request.request and getattr(request.request.state, "caller", None)
+        if not isinstance(found, Caller):
+            raise Fault(401, t("sign in first"), "key_required")
+        return found
+
+    async def piece(self, job: Job) -> dict[str, Any]:
+        """The piece that a job made, as the library tells it."""
+        paths = files_of(job)
+        found: dict[str, Any] = await self.ask("piece", {"files": list(map(str, paths))})
+        for number, one in enumerate(found["files"]):
+            one["url"] = f"/studio/files/{job.id}/{number}/{quote(one['name'])}"
+        pieces = (job.result or {}).get("pieces") or [{}]
+        return {**found, "text": pieces[0].get("text"), "id": job.id}
+
+    async def ask(self, verb: str, content: Mapping[str, Any]) -> Any:
+        """The one answer of a verb, its words in this language."""
+        with speaking(self.language):
+            return await self.place.inference.once(verb, content)
+
+    def require_maker(self, caller: Caller) -> None:
+        """Fault 403 for who may only look."""
+        if not caller.may("maker"):
+            raise Fault(403, t("this needs the role {role}", role="maker"), "permission_denied")
+
+    def require_names(self, content: Any, caller: Caller) -> None:
+        """Fault 400 where somebody else than this machine's owner names a file of it."""
+        settings = self.place.settings
+        if not (settings.on_loopback and caller.manages_all):
+            require_local_names(content, settings.plugged)
+
+    async def queue(self, kind: str, request: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        """Queue a job; the job, an estimate, and how many workers there are."""
+        self.require_maker(caller)
+        content = {"kind": kind, "request": request}
+        about = {"project": caller.project, "person": caller.person}
+        found: dict[str, Any] = await self.ask("submit", {**content, **about})
+        return found
+
+    async def follow(self, name: str) -> AsyncIterator[tuple[Job, Happening | None]]:
+        """A job and what it tells, until it has ended."""
+        after = 0
+        while True:
+            job = await asyncio.to_thread(self.place.queue.job, name)
+            told = await asyncio.to_thread(self.place.queue.happenings, job, after)
+            for one in told:
+                after = one.id
+                yield job, one
+            if job.state in ENDED and not told:
+                yield job, None
+                return
+            await asyncio.sleep(LOOK_S)
+
+
+def plain(error: Exception) -> str:
+    """An error's line for people."""
+    if isinstance(error, Fault):
+        return error.message
+    assert isinstance(error, WenfangError)
+    return str(error)

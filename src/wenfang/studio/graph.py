@@ -1,0 +1,89 @@
+"""A lineage as a drawing: what a piece came from, layer by layer, sources on the left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from wenfang.language import t
+from wenfang.studio.look import FAINT, INK, LINE, PAPER, SEAL, SHEET
+
+WIDE, HIGH, GAP_X, GAP_Y, EDGE = 168, 44, 40, 14, 8
+NAME_CHARACTERS = 20
+
+
+def lineage_svg(nodes: Mapping[str, Mapping[str, Any]], asset: str) -> str:
+    """An SVG that reads from left to right.
+
+    nodes  id -> name, kind, licence, inputs (ids)
+    """
+    depth = _depths(nodes, asset)
+    columns: dict[int, list[str]] = {}
+    for name in depth:
+        columns.setdefault(depth[name], []).append(name)
+    deepest = max(columns)
+    places: dict[str, tuple[int, int]] = {}
+    for level, names in columns.items():
+        for row, name in enumerate(names):
+            x = EDGE + (deepest - level) * (WIDE + GAP_X)
+            places[name] = x, EDGE + row * (HIGH + GAP_Y)
+    wide = 2 * EDGE + (deepest + 1) * WIDE + deepest * GAP_X
+    high = 2 * EDGE + max(map(len, columns.values())) * (HIGH + GAP_Y) - GAP_Y
+    lines = "".join(
+        _line(places[source], places[name])
+        for name in depth
+        for source in nodes.get(name, {}).get("inputs", ())
+        if source in places
+    )
+    boxes = "".join(_box(places[name], nodes.get(name), name == asset) for name in depth)
+    label = escape(t("what it was made from"))
+    return (
+        f'<div class="wf-scroll" tabindex="0"><svg role="img" aria-label="{label}" '
+        f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" '
+        f'font-family="inherit">{lines}{boxes}</svg></div>'
+    )
+
+
+def _depths(nodes: Mapping[str, Mapping[str, Any]], asset: str) -> dict[str, int]:
+    """How many steps lie at most between each node and the asset."""
+    depth = {asset: 0}
+    waiting = [asset]
+    while waiting:
+        name = waiting.pop()
+        for source in nodes.get(name, {}).get("inputs", ()):
+            if depth.get(source, -1) < depth[name] + 1:
+                depth[source] = depth[name] + 1
+                waiting.append(source)
+    return depth
+
+
+def _line(source: tuple[int, int], target: tuple[int, int]) -> str:
+    x, y = source[0] + WIDE, source[1] + HIGH // 2
+    end_x, end_y = target[0], target[1] + HIGH // 2
+    middle = (x + end_x) // 2
+    path = f"M{x} {y}C{middle} {y} {middle} {end_y} {end_x} {end_y}"
+    return f'<path d="{path}" fill="none" stroke="{LINE}" stroke-width="1.5"/>'
+
+
+def _box(place: tuple[int, int], node: Mapping[str, Any] | None, first: bool) -> str:
+    x, y = place
+    if node is None:
+        name, below = t("not in this store"), ""
+    else:
+        name = str(node["name"])
+        below = " · ".join(str(node[key]) for key in ("kind", "licence") if node.get(key))
+    edge = SEAL if first else LINE
+    fill = SHEET if node else PAPER
+    return (
+        f"<g><title>{escape(name)} {escape(below)}</title>"
+        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="3" fill="{fill}" '
+        f'stroke="{edge}"/>'
+        f'<text x="{x + 10}" y="{y + 19}" font-size="14" fill="{INK}">{_short(name)}</text>'
+        f'<text x="{x + 10}" y="{y + 35}" font-size="12" fill="{FAINT}">{_short(below)}</text></g>'
+    )
+
+
+def _short(text: str) -> str:
+    cut = text if len(text) <= NAME_CHARACTERS else text[: NAME_CHARACTERS - 1] + "…"
+    return escape(cut)

@@ -1,0 +1,153 @@
+"""Library: the pieces that were made; look, compare, trace, verify, and make again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import gradio as gr
+
+from wenfang.errors import WenfangError
+from wenfang.jobs import Job
+from wenfang.language import speaking, t
+from wenfang.server.faults import Fault
+from wenfang.studio.desk import Desk, plain
+from wenfang.studio.files import files_of
+from wenfang.studio.graph import lineage_svg
+from wenfang.studio.look import bar, empty, failed, html, table
+from wenfang.studio.pieces import piece_html
+from wenfang.studio.shelf import pieces_of, subjects_of, title_of
+from wenfang.studio.verify import verdict_html
+
+
+def library_page(desk: Desk) -> None:
+    """The page."""
+    with gr.Row():
+        words = gr.Textbox(label=t("Search"), scale=3)
+        subject = gr.Dropdown([], label=t("Only of"), scale=2)
+        look = gr.Button(t("Search"), scale=1)
+    with gr.Row():
+        one = gr.Dropdown([], label=t("Piece"), scale=1)
+        other = gr.Dropdown([], label=t("Compare with"), scale=1)
+    with gr.Row():
+        trace = gr.Button(t("What it was made from"))
+        check = gr.Button(t("Verify"))
+        again = gr.Button(t("Make again and compare"))
+    told = gr.HTML("")
+    with gr.Row():
+        left = gr.HTML(
+            empty(
+                t("The library is empty"),
+                t("What you create or make stands here, with its checks and its files. Begin with "
+                  "the first page."),
+            )
+        )  # fmt: skip
+        right = gr.HTML("")
+
+    async def search(asked: str, only: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
+        with speaking(desk.language):
+            caller = desk.caller(request)
+            every = await pieces_of(desk, caller)
+            found = await pieces_of(desk, caller, asked or "", only or "")
+            choices = [(title_of(job), job.id) for job in found]
+            subjects = [(t("everything"), ""), *((s, s) for s in subjects_of(every))]
+            first = choices[0][1] if choices else None
+            return (
+                gr.update(choices=choices, value=first),
+                gr.update(choices=[(t("nothing"), ""), *choices], value=""),
+                gr.update(choices=subjects),
+            )
+
+    async def show(name: str | None, request: gr.Request) -> Any:
+        with speaking(desk.language):
+            if not name:
+                return gr.skip()
+            try:
+                return piece_html(await desk.piece(await _job(desk, name, request)))
+            except (Fault, WenfangError) as error:
+                return failed(plain(error))
+
+    async def show_other(name: str | None, request: gr.Request) -> Any:
+        return await show(name, request) if name else ""
+
+    pages = [one, other, subject]
+    look.click(search, [words, subject], pages)
+    words.submit(search, [words, subject], pages)
+    one.change(show, one, left)
+    other.change(show_other, other, right)
+    trace.click(_tracing(desk), one, told)
+    check.click(_verifying(desk), one, told)
+    again.click(_replaying(desk), one, told)
+    desk.on_load(search, [words, subject], pages)
+
+
+async def _job(desk: Desk, name: str, request: gr.Request) -> Job:
+    """A job of the caller's own project."""
+    job = await asyncio.to_thread(desk.place.queue.job, name)
+    if job.project != desk.caller(request).project:
+        raise Fault(404, t("there is no such piece"))
+    return job
+
+
+def _tracing(desk: Desk) -> Any:
+    async def trace(name: str | None, request: gr.Request) -> str:
+        with speaking(desk.language):
+            if not name:
+                return failed(t("choose a piece first"))
+            try:
+                files = files_of(await _job(desk, name, request))
+                found = await desk.ask("trace", {"path": str(files[0])})
+            except (Fault, WenfangError, IndexError) as error:
+                return failed(t("this piece has no files") if isinstance(error, IndexError)
+                              else plain(error))  # fmt: skip
+            rows = [[licence, ", ".join(names)] for licence, names in found["licences"].items()]
+            drawn = lineage_svg(found["nodes"], found["asset"])
+            return html(drawn + table([t("licence"), t("of")], rows))
+
+    return trace
+
+
+def _verifying(desk: Desk) -> Any:
+    async def check(name: str | None, request: gr.Request) -> str:
+        with speaking(desk.language):
+            if not name:
+                return failed(t("choose a piece first"))
+            try:
+                files = files_of(await _job(desk, name, request))
+                verdicts = await desk.ask("verify", {"paths": list(map(str, files))})
+            except (Fault, WenfangError) as error:
+                return failed(plain(error))
+            return "".join(verdict_html(one) for one in verdicts)
+
+    return check
+
+
+def _replaying(desk: Desk) -> Any:
+    @desk.speaks
+    async def again(name: str | None, request: gr.Request) -> Any:
+        if not name:
+            yield failed(t("choose a piece first"))
+            return
+        yield bar(0.0, t("making it again from its manifest"))
+        try:
+            files = files_of(await _job(desk, name, request))
+            folder = str(files[0].parent)
+            found = await desk.ask("replay", {"target": folder})
+        except (Fault, WenfangError) as error:
+            yield failed(plain(error))
+            return
+        names = {
+            "identical": t("identical"),
+            "within tolerance": t("within tolerance"),
+            "environment differs": t("environment differs"),
+            "different": t("different"),
+            "cannot tell": t("cannot tell"),
+        }
+        rows = [
+            [str(one["path"]).rsplit("/", 1)[-1], names.get(str(one["outcome"]), "?"),
+             str(one["finding"])]
+            for one in found
+        ]  # fmt: skip
+        yield html(table([t("file"), t("made again"), t("what was found")], rows))
+
+    return again

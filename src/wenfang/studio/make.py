@@ -1,0 +1,189 @@
+"""Make: one thing by one model; with seeds, variations, and more like this."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from wenfang.atomic import sha256_bytes, write_bytes
+from wenfang.config import nested
+from wenfang.errors import WenfangError
+from wenfang.language import speaking, t
+from wenfang.media.image import encode_png
+from wenfang.server.faults import Fault
+from wenfang.server.models import COMPLETIONS, PICTURES, SPEECH, known_models
+from wenfang.store import home
+from wenfang.studio.create import made
+from wenfang.studio.desk import Desk, plain
+from wenfang.studio.files import files_of
+from wenfang.studio.look import empty, failed
+
+COUNT_MOST = 16
+EXTRA = ("chorale", "effects")  # that no endpoint of OpenAI's names
+STRENGTH = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Page:
+    """What the page holds: the seven things that are asked, two buttons, and what is shown."""
+
+    asked: tuple[Any, ...]
+    button: Any
+    more: Any
+    shown: Any
+
+
+def _drawn() -> _Page:
+    """The page's controls."""
+    with gr.Row():
+        with gr.Column(scale=5):
+            model = gr.Dropdown([], label=t("Model"))
+            prompt = gr.Textbox(
+                label=t("What"), lines=2, info=t("A subject, words to go on from, or a caption.")
+            )
+            with gr.Row():
+                seed = gr.Number(value=0, precision=0, label=t("Seed"))
+                count = gr.Slider(1, COUNT_MOST, value=1, step=1, label=t("How many"))
+            with gr.Accordion(t("Begin with a picture"), open=False):
+                start = gr.ImageEditor(
+                    label=t("A picture; paint over what shall be drawn anew"),
+                    type="pil",
+                    transforms=("crop",),
+                    layers=False,
+                    brush=gr.Brush(colors=["#ffffff"], color_mode="fixed", default_size=24),
+                )
+                strength = gr.Slider(
+                    0.05, 1, value=STRENGTH, step=0.05, label=t("How much of it may change")
+                )
+            with gr.Accordion(t("Settings"), open=False):
+                settings = gr.Textbox(
+                    label=t("One a line: name = value"),
+                    info=t("As in wenfang generate --set, for instance sampling.temperature = 0.8"),
+                    lines=4,
+                )
+            with gr.Row():
+                button = gr.Button(t("Make it"), variant="primary")
+                more = gr.Button(t("More like this"))
+        with gr.Column(scale=6):
+            shown = gr.HTML(
+                empty(
+                    t("One model, one thing"),
+                    t("Choose a model and say what it shall make. The same seed gives the same "
+                      "again; another seed gives another."),
+                )
+            )  # fmt: skip
+    asked = (model, prompt, seed, count, start, strength, settings)
+    return _Page(asked=asked, button=button, more=more, shown=shown)
+
+
+def make_page(desk: Desk) -> None:
+    """The page."""
+    last = gr.State({})
+    page = _drawn()
+
+    async def load(request: gr.Request) -> Any:
+        with speaking(desk.language):
+            found = await known_models(desk.place)
+            makes = {COMPLETIONS, PICTURES, SPEECH}
+            names = [
+                (f"{one.id} · {t(str(one.facts['summary']))}", one.id)
+                for one in found.values()
+                if makes.intersection(one.endpoints) or one.id in EXTRA
+            ]
+            return gr.update(choices=names, value="verse")
+
+    @desk.speaks
+    async def make(
+        name: str,
+        words: str,
+        first: float,
+        number: float,
+        picture: Any,
+        much: float,
+        lines: str,
+        request: gr.Request,
+    ) -> AsyncIterator[tuple[str, Any]]:
+        try:
+            own = _settings(lines)
+            desk.require_names({"model": name, "settings": own}, desk.caller(request))
+            asked = {
+                "model": name,
+                "prompt": words or "",
+                "seeds": [int(first or 0) + index for index in range(int(number))],
+                "settings": own | _begun(picture, much),
+            }
+        except (Fault, WenfangError) as error:
+            yield failed(plain(error)), gr.skip()
+            return
+        async for one in _kept_made(desk, asked, request):
+            yield one
+
+    @desk.speaks
+    async def again(
+        before: Mapping[str, Any], request: gr.Request
+    ) -> AsyncIterator[tuple[str, Any]]:
+        if not before:
+            yield failed(t("make something first; then there can be more like it")), gr.skip()
+            return
+        asked = {key: value for key, value in before.items() if key != "job"}
+        asked["seeds"] = [seed + len(asked["seeds"]) for seed in asked["seeds"]]
+        job = desk.place.queue.job(str(before["job"]))
+        pictures = [path for path in files_of(job) if path.suffix in (".png", ".webp")]
+        if pictures:
+            begun = {"start": str(pictures[0]), "strength": STRENGTH}
+            asked["settings"] = {**asked["settings"], **begun}
+        async for one in _kept_made(desk, asked, request):
+            yield one
+
+    outputs = [page.shown, last]
+    page.button.click(make, list(page.asked), outputs, show_progress="hidden")
+    page.more.click(again, last, outputs, show_progress="hidden")
+    desk.on_load(load, None, page.asked[0])
+
+
+async def _kept_made(
+    desk: Desk, asked: Mapping[str, Any], request: gr.Request
+) -> AsyncIterator[tuple[str, Any]]:
+    """What comes of a request; at its end the request too, so that there can be more like it."""
+    async for page, job in made(desk, "generate", asked, desk.caller(request)):
+        done = job is not None and job.state == "done"
+        yield page, {**asked, "job": job.id} if job is not None and done else gr.skip()
+
+
+def _settings(lines: str | None) -> dict[str, Any]:
+    """Lines `a.b = value` as nested settings, their values as JSON where they are that."""
+    rows = [line.partition("=") for line in (lines or "").splitlines() if "=" in line]
+    return nested(f"{left.strip()}={right.strip()}" for left, _, right in rows)
+
+
+def _begun(editor: Mapping[str, Any] | None, strength: float) -> dict[str, Any]:
+    """Settings of a picture to begin with, and of what was painted over it."""
+    if not editor or editor.get("background") is None:
+        return {}
+    folder = home() / "studio" / "starts"
+    folder.mkdir(parents=True, exist_ok=True)
+    picture: Image.Image = editor["background"].convert("RGBA")
+    found: dict[str, Any] = {"start": _kept(picture, folder), "strength": float(strength)}
+    layers = [one for one in editor.get("layers") or () if one is not None]
+    painted = Image.new("L", picture.size, 0)
+    for layer in layers:
+        strokes = layer.convert("RGBA").getchannel("A")
+        painted.paste(255, mask=strokes.point(lambda alpha: 255 * (alpha > 0)))
+    if painted.getbbox():
+        found["mask"] = _kept(painted, folder)
+        del found["strength"]
+    return found
+
+
+def _kept(picture: Image.Image, folder: Path) -> str:
+    """A picture as a file that is named by what it shows."""
+    content = encode_png(picture)
+    path = folder / f"{sha256_bytes(content)[:24]}.png"
+    if not path.exists():
+        write_bytes(path, content)
+    return str(path)

@@ -1,0 +1,127 @@
+"""The studio in the server: one page for each language, and the way to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, RedirectResponse
+
+from wenfang.language import LANGUAGES, speaking, t
+from wenfang.server.place import Place
+from wenfang.store import home
+from wenfang.studio import files
+from wenfang.studio.create import create_page
+from wenfang.studio.desk import Desk
+from wenfang.studio.jobs import jobs_page
+from wenfang.studio.library import library_page
+from wenfang.studio.look import CSS, theme
+from wenfang.studio.make import make_page
+from wenfang.studio.models import models_page
+from wenfang.studio.review import review_page
+from wenfang.studio.train import train_page
+from wenfang.studio.verify import verify_page
+
+NAMES = {"en": "English", "zh": "中文"}
+COOKIE = "wenfang_language"
+UPLOAD_BYTES = 512 * 2**20
+KEPT_S = 86_400  # of what was dropped here
+
+# Gradio follows the browser's language; the page's own is the one that was chosen.
+HEAD = """<script>
+Object.defineProperty(navigator, "language", {{get: () => "{code}"}});
+Object.defineProperty(navigator, "languages", {{get: () => ["{code}"]}});
+document.documentElement.lang = "{code}";
+</script>"""
+CODES = {"en": "en", "zh": "zh-CN"}
+
+
+def mount_studio(app: FastAPI, place: Place) -> None:
+    """Put the studio at /studio of a server."""
+    cache = home() / "studio"
+    os.environ["GRADIO_TEMP_DIR"] = str(cache)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+    app.include_router(files.router)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def _icon() -> FileResponse:
+        return FileResponse(Path(__file__).with_name("favicon.png"))
+
+    @app.get("/studio", include_in_schema=False)
+    async def _begin(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"/studio/{_language_of(request)}/", status_code=307)
+
+    for code in LANGUAGES:
+        desk = Desk(place=place, language=code)
+        with speaking(code):
+            blocks = _blocks(desk)
+        gr.mount_gradio_app(
+            app,
+            blocks.queue(default_concurrency_limit=16),
+            path=f"/studio/{code}",
+            theme=theme(),
+            css=CSS,
+            head=HEAD.format(code=CODES[code]),
+            footer_links=[],
+            ssr_mode=False,
+            max_file_size=UPLOAD_BYTES,
+            show_error=False,
+            enable_monitoring=False,
+            allowed_paths=[],
+        )
+
+
+def _language_of(request: Request) -> str:
+    """As chosen before, or as the browser asks."""
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    asked = request.headers.get("accept-language", "").lower()
+    return "zh" if asked.startswith("zh") else "en"
+
+
+def _blocks(desk: Desk) -> Any:
+    pages: tuple[tuple[str, Callable[[], None]], ...] = (
+        (t("Create"), lambda: create_page(desk)),
+        (t("Make"), lambda: make_page(desk)),
+        (t("Library"), lambda: library_page(desk)),
+        (t("Review"), lambda: review_page(desk)),
+        (t("Train"), lambda: train_page(desk)),
+        (t("Models"), lambda: models_page(desk)),
+        (t("Verify"), lambda: verify_page(desk)),
+        (t("Jobs"), lambda: jobs_page(desk)),
+    )
+    with gr.Blocks(
+        title=t("Wenfang · the scholar's studio"),
+        analytics_enabled=False,
+        delete_cache=(KEPT_S, KEPT_S),
+    ) as blocks:
+        gr.HTML(_head(desk.language))
+        with gr.Tabs():
+            for name, build in pages:
+                with gr.Tab(name):
+                    build()
+        for act, inputs, outputs in desk.loads:
+            blocks.load(act, inputs, outputs, show_progress="hidden")
+    return blocks
+
+
+def _head(chosen: str) -> str:
+    links = "".join(
+        f'<a href="/studio/{code}/" lang="{CODES[code]}" hreflang="{CODES[code]}" '
+        f"onclick=\"document.cookie='{COOKIE}={code};path=/studio;samesite=strict;max-age=31536000'\""
+        f"{' aria-current=true' if code == chosen else ''}>{name}</a>"
+        for code, name in NAMES.items()
+    )
+    name, words = escape(t("Wenfang")), escape(t("The scholar's studio"), quote=False)
+    return (
+        '<header class="wf-head"><span class="wf-seal" aria-hidden="true">文<br>房</span>'
+        f"<div><h1>{name}</h1><p>{words}</p></div>"
+        f'<nav aria-label="{escape(t("Language"))}">{links}</nav></header>'
+    )

@@ -1,0 +1,175 @@
+"""The studio in a real browser: every page, both languages, a phone's width, and no way out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving import Served, serving
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
+# CI sets WENFANG_BROWSER, so that a browser that is missing there is a failure and no skip.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not BROWSER and not os.environ.get("WENFANG_BROWSER"), reason="no Chromium is installed"
+    ),
+]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+PAGES = {
+    "en": ("Create", "Make", "Library", "Review", "Train", "Models", "Verify", "Jobs"),
+    "zh": ("创作", "单件", "书库", "审阅", "训练", "模型库", "验证", "任务"),
+}
+FIRST_BUTTON = {"en": "Make it", "zh": "开始制作"}
+PATIENCE_MS = 120_000
+PHONE_PX = 390
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("studio"), door="studio", workers=1) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    assert BROWSER, "no Chromium is installed"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(PATIENCE_MS)
+    opened.hosts = set()
+    opened.faults = []
+    opened.on("request", lambda one: opened.hosts.add(one.url.split("/")[2]))
+    opened.on("pageerror", lambda error: opened.faults.append(str(error)))
+    yield opened
+    opened.close()
+
+
+def visit(page: Any, server: Served, language: str) -> None:
+    page.goto(f"{server.url}/studio/{language}/")
+    page.get_by_role("button", name=FIRST_BUTTON[language], exact=True).wait_for()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_page_opens_and_asks_nobody_else(page: Any, server: Served, language: str) -> None:
+    visit(page, server, language)
+    for name in PAGES[language]:
+        page.get_by_role("tab", name=name, exact=True).click()
+        page.wait_for_timeout(300)
+    assert page.hosts == {server.url.split("/")[2]}
+    assert page.faults == []
+    assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[language]
+
+
+def test_the_way_in_follows_the_browser_and_the_switch_is_kept(
+    browser: Any, server: Served
+) -> None:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(f"{server.url}/studio")
+    assert page.url.endswith("/studio/zh/")
+    page.get_by_role("link", name="English").click()
+    page.wait_for_url("**/studio/en/")
+    page.goto(f"{server.url}/studio")
+    assert page.url.endswith("/studio/en/")
+    context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_phone_shows_it_without_scrolling_sideways(
+    browser: Any, server: Served, language: str
+) -> None:
+    page = browser.new_page(viewport={"width": PHONE_PX, "height": 844})
+    page.set_default_timeout(PATIENCE_MS)
+    visit(page, server, language)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_PX
+    page.close()
+
+
+def test_a_card_is_made_shown_verified_and_approved(
+    page: Any, server: Served, tmp_path: Path
+) -> None:
+    visit(page, server, "en")
+    page.get_by_label("Subject").first.fill("秋山")
+    page.get_by_role("button", name="Make it", exact=True).first.click()
+    piece = page.locator(".wf-text").first
+    piece.wait_for()
+    assert "秋山" in piece.inner_text()
+    assert page.locator(".wf-badge.pass").count() > 3
+    with page.expect_download() as started:
+        page.get_by_role("link", name="card.png", exact=True).first.click()
+    card = tmp_path / "card.png"
+    started.value.save_as(card)
+    page.get_by_role("tab", name="Verify", exact=True).click()
+    page.locator("input[type=file]").last.set_input_files(str(card))
+    page.get_by_role("cell", name="credential").first.wait_for()
+    page.get_by_role("tab", name="Library", exact=True).click()
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="What it was made from", exact=True).click()
+    page.locator("svg[role=img]").first.wait_for()
+    page.get_by_role("tab", name="Review", exact=True).click()
+    page.reload()
+    page.get_by_role("tab", name="Review", exact=True).click()
+    page.get_by_role("button", name="Approve", exact=True).click()
+    page.get_by_text("approved", exact=True).wait_for()
+
+
+def test_errors_are_said_in_plain_words(page: Any, server: Served) -> None:
+    visit(page, server, "zh")
+    page.get_by_label("题目").first.fill("")
+    page.get_by_role("button", name="开始制作", exact=True).first.click()
+    line = page.get_by_role("alert").first
+    line.wait_for()
+    assert "Traceback" not in line.inner_text()
+    assert any("\u4e00" <= character <= "\u9fff" for character in line.inner_text())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_page_has_a_serious_fault_of_accessibility(
+    page: Any, server: Served, language: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    visit(page, server, language)
+    for name in PAGES[language]:
+        page.get_by_role("tab", name=name, exact=True).click()
+        page.wait_for_timeout(500)
+        found = Axe().run(page).response["violations"]
+        grave = [
+            (one["id"], [node["html"][:160] for node in one["nodes"][:3]])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert grave == [], name
+
+
+def test_the_keyboard_alone_reaches_the_pages(page: Any, server: Served) -> None:
+    visit(page, server, "en")
+    page.get_by_role("tab", name="Create", exact=True).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.get_by_role("tab", name="Make", exact=True).get_attribute("aria-selected") == "true"
