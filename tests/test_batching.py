@@ -410,4 +410,4 @@ def test_models_whose_steps_cannot_be_shared_are_told_apart(
     assert shares(load(workshop / "bundles/verse"))
     assert not shares(bundles["t5"])
     assert not shares(load(workshop / "bundles/translator"))
-    assert not shares(load(find_bundle("emblem-reader")))
+    assert not shares(load(find_bundle("picture-encoder")))

@@ -23,6 +23,12 @@ COMMANDS = (
     *(("embed",), ("import",), ("export",)),
     *(("store",), *(("store", n) for n in ("du", "gc", "export", "import", "delete", "check"))),
     *(("identity",), *(("identity", n) for n in ("init", "show", "rotate", "export"))),
+    *(("serve",), ("studio",)),
+    *(("jobs",), *(("jobs", n) for n in ("list", "show", "watch", "work", "clean"))),
+    *(("jobs", n) for n in ("cancel", "pause", "resume", "retry")),
+    *(("people",), *(("people", n) for n in ("add", "list", "role", "password", "remove"))),
+    *(("keys",), *(("keys", n) for n in ("add", "list", "revoke"))),
+    *(("projects",), *(("projects", n) for n in ("add", "list", "revoke"))),
 )
 HELP_OF_ALL = f"""
 import contextlib, io, sys
@@ -47,11 +53,13 @@ def test_every_command_has_help_without_torch() -> None:
 
 
 def test_the_table_above_names_every_command() -> None:
-    from wenfang.cli import embed, exchange, keep, learn, make, prove
+    from wenfang.cli import embed, exchange, keep, learn, make, prove, serve
     from wenfang.cli.app import GROUPS
 
     names: set[tuple[str, ...]] = {
-        (name,) for table in (make, embed, prove, learn, exchange, keep) for name in table.COMMANDS
+        (name,)
+        for table in (make, embed, prove, learn, exchange, keep, serve)
+        for name in table.COMMANDS
     }
     names |= {(group,) for group in GROUPS}
     names |= {(group, name) for group, (_, table) in GROUPS.items() for name in table}

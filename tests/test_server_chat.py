@@ -247,7 +247,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "half schema": (
         {"response_format": {"type": "json_schema", "json_schema":
                              {"name": "x", "schema": {"title": "\ud800"}}}},
-        400, "invalid_value", "response_format.json_schema.schema",
+        400, "invalid_value", "response_format.json_schema",
     ),
     "nobody": ({"model": "nobody"}, 404, "model_not_found", "model"),
     "not plugged": ({"model": "hub:/etc"}, 404, "model_not_found", "model"),

@@ -291,7 +291,7 @@ def test_a_key_is_told_what_is_left_and_when_to_come_back(strict: Asker) -> None
 
 def test_seconds_of_computing_end_for_the_day(strict: Asker) -> None:
     key = strict.new_key("ann", seconds_a_day=10)
-    strict.inference.cost_s = 3.0  # twice a request: it asks for the models first
+    strict.inference.cost_s = 4.0  # twice for the first request, which asks for the models too
     for _ in range(2):
         assert strict("POST", "/v1/completions", key=key, json=BODY).status_code == 200
     answer = strict("POST", "/v1/completions", key=key, json=BODY)

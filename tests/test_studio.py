@@ -134,6 +134,7 @@ def test_a_card_is_made_shown_verified_and_approved(
     page.get_by_role("tab", name="Review", exact=True).click()
     page.reload()
     page.get_by_role("tab", name="Review", exact=True).click()
+    page.locator(".wf-text:visible").first.wait_for()
     page.get_by_role("button", name="Approve", exact=True).click()
     page.get_by_text("approved", exact=True).wait_for()
 

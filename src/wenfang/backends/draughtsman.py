@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from wenfang.models.load import Enlarging, Loaded, load
 
 LEAST_SIDE_PX = 256  # a label must be legible upon it
 PLAIN = PaintOptions()
+FINISHING_THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,10 @@ class Draughtsman:
                 watch.show(step, finished(self.painter.foreseen(data[:1], start)[0]))
 
         pixels = self.painter.paint(asked, streams, options, on_step, start, toward)
-        return [finished(one) for one in pixels]
+        if len(pixels) == 1:
+            return [finished(pixels[0])]
+        with ThreadPoolExecutor(FINISHING_THREADS) as pool:  # tracing and scaling let go of Python
+            return list(pool.map(finished, pixels))
 
     def beside(self, finish: Finish) -> tuple[Loaded, ...]:
         """The other bundles that such pictures are drawn with."""

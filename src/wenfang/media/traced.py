@@ -18,6 +18,7 @@ from wenfang.media.paths import Path_, Paths
 
 TRACED_PX = 512  # longer side of what is traced; smaller pictures are made so large
 COLOURS = 16
+SAMPLED = 8  # one pixel of so many chooses the colours
 SPECKLE_PX = 12  # what is smaller is left out
 HALF = 128
 SHAPE = re.compile(r'<path d="([^"]*)" fill="#([0-9A-Fa-f]{6})" transform="translate\(([^)]*)\)"')
@@ -63,11 +64,13 @@ def _flattened(image: Image.Image, colours: int) -> Image.Image:
     seen = values[..., 3] >= HALF
     if not seen.any():
         raise MediaError("there is nothing to trace in the picture; draw another one")
-    # Colours are chosen from what is seen alone.
+    # Colours are chosen from what is seen alone, and from some of it: the rest is much the same.
     strip = Image.fromarray(values[seen][None, :, :3])
-    few = strip.quantize(
+    some = Image.fromarray(values[seen][None, ::SAMPLED, :3])
+    chosen = some.quantize(
         colours, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE
     )
+    few = strip.quantize(palette=chosen, dither=Image.Dither.NONE)
     values[seen, :3] = np.asarray(few.convert("RGB"))[0]
     values[..., 3] = np.where(seen, 255, 0)
     values[~seen] = 0

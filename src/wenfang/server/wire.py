@@ -6,10 +6,10 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
 
 from wenfang.errors import WenfangError
 from wenfang.language import t
@@ -25,15 +25,16 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=False, protected_namespaces=())
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _whole(cls, content: Any) -> Any:
+    def _whole(cls, content: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         """Refuse halves of characters, which JSON can spell and UTF-8 cannot say again."""
+        found = read(content)  # first, as a field of its own says where the half stands
         try:
             json.dumps(content, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:
             raise ValueError(t("half a character; send UTF-8")) from None
-        return content
+        return found
 
 
 def new_id(prefix: str) -> str:
