@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse, Response
 
 from wenfang.jobs import ENDED
+from wenfang.server.approval import require_published
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.faults import Fault
 from wenfang.server.local_names import require_local_names, require_model_name
@@ -131,6 +132,7 @@ def piece_file(
 ) -> Response:
     """One of the files that a piece lists."""
     row, _ = _pieces(here).one(caller.project, name)
+    require_published(here, caller, row.job, caller.project)
     listed_files = row.result["files"] if row.result else ()
     found = next((one for one in listed_files if one["name"] == file), None)
     path = folder_of(row.id) / found["name"] if found else None

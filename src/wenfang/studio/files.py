@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
-from wenfang.feedback import Votes
 from wenfang.jobs import Job
 from wenfang.language import t
+from wenfang.server.approval import require_published
 from wenfang.server.callers import Asked
 from wenfang.server.faults import Fault
 from wenfang.server.place import Here
@@ -36,10 +36,7 @@ async def file_of(name: Id, number: int, file: str, here: Here, caller: Asked) -
     paths = files_of(job)
     if job.project != caller.project or not 0 <= number < len(paths):
         raise Fault(404, t("there is no such file"))
-    if not caller.may("reviewer"):
-        votes = Votes(database=here.database)
-        if not await asyncio.to_thread(votes.may_publish, job.id, job.project):
-            raise Fault(403, t("this piece is not approved yet"), "not_approved")
+    await asyncio.to_thread(require_published, here, caller, job.id, job.project)
     path = paths[number]
     if path.name != file or not path.is_file():
         raise Fault(404, t("there is no such file"))
