@@ -71,6 +71,12 @@ def test_a_stream_tells_the_same_as_the_whole(server: Served) -> None:
         ({"model": "encoder", "prompt": "x"}, 404, "model_not_found", "model"),
         ({"model": "verse", "n": 10_000}, 400, "invalid_value", "n"),
         ({"model": "verse", "settings": {"characterss": 7}}, 422, "config", None),
+        (
+            {"model": "verse", "settings": {"sampling": 5}, "temperature": 1},
+            400,
+            "invalid_value",
+            "settings.sampling",
+        ),
         ({"model": "verse", "prompt": "春" * 500}, 422, "brief", None),
     ],
 )

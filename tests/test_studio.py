@@ -131,6 +131,8 @@ def test_a_card_is_made_shown_verified_and_approved(
     page.wait_for_timeout(1500)
     page.get_by_role("button", name="What it was made from", exact=True).click()
     page.locator("svg[role=img]").first.wait_for()
+    page.get_by_role("button", name="Make again and compare", exact=True).click()
+    page.get_by_role("cell", name="identical").first.wait_for()
     page.get_by_role("tab", name="Review", exact=True).click()
     page.reload()
     page.get_by_role("tab", name="Review", exact=True).click()

@@ -13,6 +13,7 @@ import typer
 from wenfang.cli import show
 from wenfang.cli.options import AsJson
 from wenfang.cli.progress import Bar
+from wenfang.engine.wording import state_name
 from wenfang.language import t
 
 if TYPE_CHECKING:
@@ -79,19 +80,6 @@ def lasting(seconds: float) -> str:
     return t("{hours} h", hours=f"{seconds / 3600:.1f}")
 
 
-def state_names() -> dict[str, str]:
-    """Names of a job's states."""
-    return {
-        "queued": t("queued"),
-        "running": t("running"),
-        "paused": t("paused"),
-        "done": t("done"),
-        "failed": t("failed"),
-        "dead": t("given up"),
-        "cancelled": t("cancelled"),
-    }
-
-
 def jobs_list(
     state: Annotated[
         list[str] | None, typer.Option(help=t("Only jobs in this state; may be given again."))
@@ -131,7 +119,7 @@ def _row(job: Job) -> tuple[str, str, str, str, str]:
     if job.state == "running" and job.started_at:
         seconds = max(seconds, time.time() - job.started_at)
     spent = lasting(seconds) if seconds else ""
-    return job.kind, job.subject, state_names()[job.state], share, spent
+    return job.kind, job.subject, state_name(job.state), share, spent
 
 
 def jobs_show(name: Name, as_json: AsJson = False) -> int:
@@ -147,7 +135,7 @@ def jobs_show(name: Name, as_json: AsJson = False) -> int:
     rows = [
         (t("job"), job.id),
         (t("kind"), f"{job.kind} {job.subject}"),
-        (t("state"), state_names()[job.state]),
+        (t("state"), state_name(job.state)),
         (t("progress"), f"{job.step} {job.done:g}/{job.total:g}"),
         (t("attempts"), str(job.attempts)),
         (t("time"), lasting(job.seconds)),
@@ -161,13 +149,11 @@ def jobs_show(name: Name, as_json: AsJson = False) -> int:
 
 
 def _files(job: Job) -> list[str]:
+    from wenfang.engine.queueing import files_of
+
     result: Any = job.result or {}
-    files = [*result.get("files", ()), *(f for p in result.get("pieces", ()) for f in p["files"])]
-    named = [one if isinstance(one, str) else one.get("file") for one in files]
-    return [
-        *filter(None, named),
-        *(str(result[key]) for key in ("bundle", "folder") if key in result),
-    ]
+    folders = [str(result[key]) for key in ("bundle", "folder") if key in result]
+    return [*map(str, files_of(job)), *folders]
 
 
 def jobs_watch(name: Name, as_json: AsJson = False) -> int:
@@ -183,7 +169,7 @@ def jobs_watch(name: Name, as_json: AsJson = False) -> int:
     if as_json:
         show.as_json(job.record())
     else:
-        print("\n".join(_files(job)) or state_names()[job.state])
+        print("\n".join(_files(job)) or state_name(job.state))
     return _exit_code(job)
 
 
@@ -193,7 +179,7 @@ def _follow(bar: Bar, one: Happening) -> None:
         bar.update(str(content["step"]), round(content["done"]), round(content["of"]))
     elif one.kind == "state" and "state" in content:
         error = content.get("error")
-        line = state_names()[str(content["state"])]
+        line = state_name(str(content["state"]))
         bar.say(f"{line}: {error['message']}" if error else line)
 
 
@@ -215,7 +201,7 @@ def _ask(name: str, wish: str, as_json: bool) -> int:
     elif job.asked:
         print(t("{id} stops at its next safe point", id=job.id))
     else:
-        print(f"{job.id}  {state_names()[job.state]}")
+        print(f"{job.id}  {state_name(job.state)}")
     return 0
 
 
@@ -272,7 +258,7 @@ def jobs_work(
     from wenfang.engine.queueing import work
 
     def tell(job: Job) -> None:
-        state = state_names()[job.state]
+        state = state_name(job.state)
         error = f": {job.error['message']}" if job.error and job.state != "running" else ""
         print(f"{job.id}  {job.kind} {job.subject}  {state}{error}", flush=True)
 

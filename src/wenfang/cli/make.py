@@ -15,6 +15,7 @@ import typer
 from wenfang.cli import jobs, show
 from wenfang.cli.options import Against, AsJob, AsJson, Output, PolicyFile, Settings, Use
 from wenfang.cli.progress import Bar
+from wenfang.engine.wording import step_name
 from wenfang.language import t
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ def create(
     with Bar(quiet=as_json) as bar:
         made = create_pieces(
             request,
-            on_event=lambda event: bar.update(
-                step_names().get(event.step, event.step), event.done, event.of
-            ),
+            on_event=lambda event: bar.update(step_name(event.step), event.done, event.of),
             on_made=lambda one: None if as_json else _show_made(one, bar),
         )
     seconds = time.monotonic() - started
@@ -84,19 +83,6 @@ def create(
             print(t("the pieces of this batch are much alike: {what}", what=alike.evidence[0]))
         print(t("{seconds} s", seconds=f"{seconds:.1f}"))
     return CheckError.exit_code if alike and alike.verdict == "block" else exit_code(made)
-
-
-def step_names() -> dict[str, str]:
-    """Names of a creation's steps."""
-    return {
-        "write": t("writing"),
-        "drawn": t("drawing"),
-        "typeset": t("typesetting"),
-        "read": t("reading aloud"),
-        "film": t("filming"),
-        "seal": t("sealing"),
-        "done": t("done"),
-    }
 
 
 def _show_made(made: Made, bar: Bar) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from wenfang.errors import DependencyError
 from wenfang.language import t
 
 Settings = Annotated[
@@ -25,3 +26,12 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help=t("A prepared data set, or the root of named data sets.")),
 ]
+
+
+def missing(error: ModuleNotFoundError, extra: str) -> DependencyError:
+    """What to say where an extra of the package is not installed."""
+    return DependencyError(
+        "{name} is missing; install it: pip install 'wenfang[{extra}]'",
+        name=error.name,
+        extra=extra,
+    )

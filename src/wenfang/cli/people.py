@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wenfang.cli import show
-from wenfang.cli.options import AsJson
-from wenfang.errors import DependencyError, UsageError
+from wenfang.cli.options import AsJson, missing
+from wenfang.errors import UsageError
 from wenfang.language import t
 
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ def _database() -> Database:
 
         from wenfang.server import people  # noqa: F401
     except ModuleNotFoundError as error:
-        raise DependencyError(
-            "{name} is missing; install it: pip install 'wenfang[{extra}]'",
-            name=error.name,
-            extra="server",
-        ) from None
+        raise missing(error, "server") from None
     return Database.open()
 
 

@@ -11,6 +11,7 @@ import typer
 from wenfang.cli import jobs, show
 from wenfang.cli.options import Against, AsJob, AsJson, Output, PolicyFile, Use
 from wenfang.cli.progress import Bar
+from wenfang.engine.wording import outcome_name, step_name
 from wenfang.language import t
 
 if TYPE_CHECKING:
@@ -105,31 +106,21 @@ def replay(
     as_json: AsJson = False,
 ) -> int:
     """Make a file again from its manifest and compare: exit 0 the same, 1 different, 3 unknown."""
-    from wenfang.cli.make import step_names
     from wenfang.engine.replaying import ReplayRequest
     from wenfang.engine.replaying import replay as replay_pieces
 
     with Bar(quiet=as_json) as bar:
         found = replay_pieces(
             ReplayRequest(target=target, reference=reference, model=model),
-            on_event=lambda event: bar.update(
-                step_names().get(event.step, event.step), event.done, event.of
-            ),
+            on_event=lambda event: bar.update(step_name(event.step), event.done, event.of),
         )
     code = max((one.exit_code for one in found), key=(0, 3, 1).index, default=3)
     if as_json:
         show.as_json({"files": [one.to_dict() for one in found], "exit_code": code})
         return code
-    outcomes = {
-        "identical": t("identical"),
-        "within tolerance": t("within tolerance"),
-        "environment differs": t("environment differs"),
-        "different": t("different"),
-        "cannot tell": t("cannot tell"),
-    }
     for one in found:
         sign = "✓" if one.exit_code == 0 else "✗"
-        print(f"{sign} {one.path}: {outcomes[one.outcome]}; {one.finding}")
+        print(f"{sign} {one.path}: {outcome_name(one.outcome)}; {one.finding}")
     if not found:
         print(t("there is nothing to replay in {target}", target=target))
     return code

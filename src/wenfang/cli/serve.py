@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from wenfang.cli.options import Settings
-from wenfang.errors import ConfigError, DependencyError
+from wenfang.cli.options import Settings, missing
+from wenfang.errors import ConfigError
 from wenfang.language import t
 
 Plug = Annotated[
@@ -44,7 +44,7 @@ def _serve(
         from wenfang.server.people import People
         from wenfang.server.tokens import new_printed_key
     except ModuleNotFoundError as error:
-        raise _missing(error, "server") from None
+        raise missing(error, "server") from None
     given = [f"{k}={v}" for k, v in (("port", port), ("host", host)) if v is not None]
     chosen = override(ServeSettings(plugged=tuple(plug or ())), [*given, *(settings or ())])
     database = Database.open()
@@ -74,14 +74,6 @@ def _serve(
     return 0
 
 
-def _missing(error: ModuleNotFoundError, extra: str) -> DependencyError:
-    return DependencyError(
-        "{name} is missing; install it: pip install 'wenfang[{extra}]'",
-        name=error.name,
-        extra=extra,
-    )
-
-
 def studio(
     port: Annotated[int | None, typer.Option(help=t("The port; 8420."))] = None,
     host: Annotated[str | None, typer.Option(help=t("The address; only this machine."))] = None,
@@ -92,7 +84,7 @@ def studio(
     try:
         from wenfang.studio import mount_studio
     except ModuleNotFoundError as error:
-        raise _missing(error, "studio") from None
+        raise missing(error, "studio") from None
     return _serve(port, host, plug, settings, (mount_studio,))
 
 

@@ -15,7 +15,7 @@ are asked one after another by their `draw`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -31,14 +31,11 @@ from wenfang.engine.generating import (
     TextOptions,
     VerseOptions,
     read_constraints,
+    rules_of,
+    title_of,
+    told_of,
 )
-from wenfang.engine.keeping import label_settings
-from wenfang.errors import BriefError
-from wenfang.language import keyed
-from wenfang.media.text_marks import KIND
 from wenfang.models.load import Loaded
-from wenfang.samplers.verse import VerseRules
-from wenfang.scenarios.verse_brief import SUBJECT_CHARACTERS, words_of
 
 __all__ = ["Handle", "Piece", "Request", "TextBatch", "shares"]
 
@@ -117,8 +114,7 @@ class TextBatch(Model):
         told, text = self._told[handle], handle.result
         prompt = told.request.prompt
         if isinstance(self._writer, Scribe):
-            answers = self.loaded.layout == "completion"
-            text = replace(text, text=text.text.strip() if answers else prompt + text.text)
+            text = self._whole(prompt, text)
         seeds = (told.request.seed,)
         return self._described(prompt, seeds, [text], told.options, told.facts)[0]
 
@@ -134,39 +130,22 @@ class TextBatch(Model):
             TextOptions, read_constraints(request.settings), where="settings"
         )
         shape = Shape(sampling=options.sampling, constraints=options.constraints, stop=options.stop)
-        reason = scribe.unmarked(shape)
-        if not (options.watermark and label_settings().watermark):
-            reason = keyed("watermarks are switched off")
-        facts: dict[str, Any] = {"watermark": {"none": reason} if reason else {"kind": KIND}}
-        if cut := scribe.cut(scribe.read(request.prompt)):
-            facts["prompt_read"] = {"tokens": cut.tokens, "last": cut.read}
+        marked, facts = told_of(scribe, request.prompt, options, shape)
         asked = TextRequest(
             prompt=request.prompt,
             shape=shape,
             counters=(request.seed, "generate"),
             against=options.against,
-            watermark=reason is None,
+            watermark=marked,
         )
         return asked, _Told(request=request, options=options, facts=facts)
 
     @staticmethod
     def _verse(poet: Poet, request: Request) -> tuple[VerseRequest, _Told]:
         options = config.from_dict(VerseOptions, request.settings, where="settings")
-        words = words_of(request.prompt)
-        if len(words) > SUBJECT_CHARACTERS:
-            raise BriefError(
-                "{name} has {count} characters; at most {most} fit",
-                name="prompt",
-                count=len(words),
-                most=SUBJECT_CHARACTERS,
-            )
         asked = VerseRequest(
-            title=poet.title_of(words),
-            rules=VerseRules(
-                characters=options.characters,
-                rhyme_first=options.rhyme_first,
-                regular_tones=options.regular_tones,
-            ),
+            title=title_of(poet, request.prompt),
+            rules=rules_of(options),
             sampling=options.sampling,
             counters=(request.seed, "generate"),
             simplified=options.language == "zh-Hans",

@@ -167,48 +167,34 @@ class Model(BundleMaker):
     ) -> list[Generated]:
         shape = Shape(sampling=plain.sampling, constraints=plain.constraints, stop=plain.stop,
                       on_text=on_text)  # fmt: skip
-        reason = scribe.unmarked(shape)
-        if not (plain.watermark and label_settings().watermark):
-            reason = keyed("watermarks are switched off")
-        cut = scribe.cut(scribe.read(prompt))
-        answers = self.loaded.layout == "completion"  # learnt to; another goes on from its prompt
-        if on_text and not answers:
+        marked, facts = told_of(scribe, prompt, plain, shape)
+        if on_text and not self._answers:
             on_text(prompt)
         drawn = scribe.draw(
             prompt,
             shape,
             [(seed, "generate") for seed in seeds],
             against=plain.against,
-            watermark=reason is None,
+            watermark=marked,
         )
-        facts: dict[str, Any] = {
-            "watermark": {"kind": KIND} if reason is None else {"none": reason}
-        }
-        if cut:
-            facts["prompt_read"] = {"tokens": cut.tokens, "last": cut.read}
-        texts = [
-            replace(one, text=one.text.strip() if answers else prompt + one.text) for one in drawn
-        ]
+        texts = [self._whole(prompt, one) for one in drawn]
         return self._described(prompt, seeds, texts, plain, facts)
+
+    @property
+    def _answers(self) -> bool:
+        """Whether it learnt to answer a prompt; another one goes on from it."""
+        return self.loaded.layout == "completion"
+
+    def _whole(self, prompt: str, text: Written) -> Written:
+        """A text as people read it, with the prompt that it goes on from."""
+        whole = text.text.strip() if self._answers else prompt + text.text
+        return replace(text, text=whole)
 
     @staticmethod
     def _verses(
         poet: Poet, prompt: str, seeds: tuple[int, ...], options: VerseOptions
     ) -> list[Written]:
-        rules = VerseRules(
-            characters=options.characters,
-            rhyme_first=options.rhyme_first,
-            regular_tones=options.regular_tones,
-        )
-        words = words_of(prompt)
-        if len(words) > SUBJECT_CHARACTERS:
-            raise BriefError(
-                "{name} has {count} characters; at most {most} fit",
-                name="prompt",
-                count=len(words),
-                most=SUBJECT_CHARACTERS,
-            )
-        title = poet.title_of(words)
+        title, rules = title_of(poet, prompt), rules_of(options)
         poems = poet.draw(title, rules, options.sampling, [(s, "generate") for s in seeds])
         texts = ["\n".join(FORMS[options.characters].punctuated(p.lines)) for p in poems]
         simplified = options.language == "zh-Hans"
@@ -243,6 +229,43 @@ class Model(BundleMaker):
             )
             for seed, one in zip(seeds, texts, strict=True)
         ]
+
+
+def told_of(
+    scribe: Scribe, prompt: str, options: TextOptions, shape: Shape
+) -> tuple[bool, dict[str, Any]]:
+    """Whether a continuation carries a watermark, and what a manifest tells of that and of a
+    prompt that is not read whole.
+    """
+    reason = scribe.unmarked(shape)
+    if not (options.watermark and label_settings().watermark):
+        reason = keyed("watermarks are switched off")
+    facts: dict[str, Any] = {"watermark": {"kind": KIND} if reason is None else {"none": reason}}
+    if cut := scribe.cut(scribe.read(prompt)):
+        facts["prompt_read"] = {"tokens": cut.tokens, "last": cut.read}
+    return reason is None, facts
+
+
+def title_of(poet: Poet, prompt: str) -> str:
+    """The title that a prompt is to a poet; BriefError for one that is too long."""
+    words = words_of(prompt)
+    if len(words) > SUBJECT_CHARACTERS:
+        raise BriefError(
+            "{name} has {count} characters; at most {most} fit",
+            name="prompt",
+            count=len(words),
+            most=SUBJECT_CHARACTERS,
+        )
+    return poet.title_of(words)
+
+
+def rules_of(options: VerseOptions) -> VerseRules:
+    """The rules of verse that a request's settings ask for."""
+    return VerseRules(
+        characters=options.characters,
+        rhyme_first=options.rhyme_first,
+        regular_tones=options.regular_tones,
+    )
 
 
 def read_constraints(settings: Mapping[str, object]) -> dict[str, object]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
 
 from wenfang import config
 from wenfang.database import Database
 from wenfang.errors import ConfigError, DatabaseError, NotFoundError
-from wenfang.jobs import ENDED, Estimate, Happening, Job, Queue, Submission, Worker, estimate
+from wenfang.jobs import Estimate, Happening, Job, Queue, Submission, Worker, estimate
 
-KINDS = ("create", "generate", "train", "evaluate", "prepare", "seal", "film")
+Kind: TypeAlias = Literal["create", "generate", "train", "evaluate", "prepare", "seal", "film"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 TABLE = "wenfang.engine.working:HANDLERS"
 KEPT_S = 30 * 86_400.0  # done and cancelled jobs; those that failed are kept thrice as long
 FAILED_KEPT = 3
@@ -117,7 +119,7 @@ def watch(queue: Queue, job: Job, pause: Callable[[], None], after: int = 0) -> 
     heard_at = time.monotonic()
     while True:
         try:
-            ended = queue.job(job.id).state in ENDED  # asked first: nothing is told after the end
+            ended = queue.job(job.id).ended  # asked first: nothing is told after the end
             found = queue.happenings(job, after, limit=PAGE)
             heard_at = time.monotonic()
         except DatabaseError:
@@ -141,9 +143,24 @@ def story(queue: Queue, job: Job) -> list[Happening]:
     return told
 
 
-def clean(queue: Queue, older_s: float = KEPT_S, states: Sequence[Any] = ()) -> int:
+def files_of(job: Job) -> list[Path]:
+    """Every file that a job published, pieces first."""
+    result: Any = job.result or {}
+    own = result.get("files", ())
+    listed = own.values() if isinstance(own, Mapping) else own
+    named = [one.get("file") if isinstance(one, Mapping) else one for one in listed]
+    pieces = [path for piece in result.get("pieces", ()) for path in piece["files"]]
+    return [Path(str(path)) for path in (*pieces, *named) if path]
+
+
+def text_of(job: Job) -> str:
+    """The words of the first thing that a job made."""
+    result: Any = job.result or {}
+    made = result.get("pieces") or result.get("generated") or [{}]
+    return str(made[0].get("text") or "")
+
+
+def clean(queue: Queue, older_s: float = KEPT_S) -> int:
     """Forget jobs that ended long ago, and what they told; what they made stays."""
-    if states:
-        return queue.clean(states, older_s)
     good = queue.clean(("done", "cancelled"), older_s)
     return good + queue.clean(("failed", "dead"), older_s * FAILED_KEPT)

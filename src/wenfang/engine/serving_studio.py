@@ -12,13 +12,12 @@ from wenfang.backends.shelf import find_bundle
 from wenfang.checkpoint import CARD
 from wenfang.checks import Check, Report
 from wenfang.engine.keeping import verify_files
-from wenfang.engine.replaying import ReplayRequest, replay
 from wenfang.engine.verb import Stopped, Verb
 from wenfang.errors import BusyError, NotFoundError
 from wenfang.language import t
 from wenfang.scenarios import SCENARIOS
-from wenfang.seal.statement import sealed_facts, sealed_id
-from wenfang.store import Store, home
+from wenfang.seal.statement import sealed_facts
+from wenfang.store import home
 
 
 def _card(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
@@ -52,7 +51,11 @@ def _piece(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
             report = facts["checks"][0] if isinstance(facts["checks"], list) else facts["checks"]
             checks = [_check(one) for one in Report.from_dict(report).checks]
             break
-    files = [{"name": path.name, "bytes": path.stat().st_size} for path in paths if path.is_file()]
+    files = [
+        {"number": number, "name": path.name, "bytes": path.stat().st_size}
+        for number, path in enumerate(paths)
+        if path.is_file()
+    ]
     yield {"files": files, "checks": checks}
 
 
@@ -62,33 +65,6 @@ def _check(check: Check) -> dict[str, Any]:
         "verdict": check.verdict,
         "evidence": [str(one) for one in check.evidence],
     }
-
-
-def _trace(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
-    """What a published file came from: nodes by id, and licences."""
-    asset = sealed_id(Path(str(content["path"])))
-    if asset is None:
-        raise NotFoundError("{path} carries no seal of ours", path=content["path"])
-    with Store.open() as held:
-        found = held.lineage(asset)
-    nodes = {
-        name: {
-            "name": one.name,
-            "kind": one.kind,
-            "licence": one.licence,
-            "inputs": [link.id for link in one.inputs],
-        }
-        for name, one in found.manifests.items()
-        if one is not None
-    }
-    licences = {name: list(bearers) for name, bearers in found.licences().items()}
-    yield {"asset": asset, "nodes": nodes, "licences": licences}
-
-
-def _replay(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
-    """Make what is published again, and compare."""
-    asked = ReplayRequest(target=str(content["target"]), reference=False)
-    yield [one.to_dict() for one in replay(asked)]
 
 
 def _run(content: Mapping[str, Any]) -> Path:
@@ -120,8 +96,6 @@ def _discard_run(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
 VERBS: Mapping[str, Verb] = {
     "piece": Verb(run=_piece, line="quick"),
     "scenarios": Verb(run=_scenarios, line="quick"),
-    "trace": Verb(run=_trace, line="quick"),
-    "replay": Verb(run=_replay, line="slow"),
     "keep_run": Verb(run=_keep_run, line="quick"),
     "discard_run": Verb(run=_discard_run, line="quick"),
     "card": Verb(run=_card, line="quick"),

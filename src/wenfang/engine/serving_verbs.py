@@ -40,13 +40,18 @@ def _submit(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     yield submit(str(content["kind"]), content["request"], **about).record()
 
 
-VERBS: Mapping[str, Verb] = {
-    **serving_drawing.VERBS,
-    **serving_studio.VERBS,
-    **serving_pieces.VERBS,
-    **serving_tuning.VERBS,
-    **serving_words.VERBS,
+_OWN: Mapping[str, Verb] = {
     "text": Verb(run=write_alone, line="slow"),
     "models": Verb(run=_models, line="quick"),
     "submit": Verb(run=_submit, line="quick"),
 }
+_TABLES = (
+    _OWN,
+    serving_drawing.VERBS,
+    serving_studio.VERBS,
+    serving_pieces.VERBS,
+    serving_tuning.VERBS,
+    serving_words.VERBS,
+)
+VERBS: Mapping[str, Verb] = {name: verb for table in _TABLES for name, verb in table.items()}
+assert len(VERBS) == sum(map(len, _TABLES)), "two verbs have one name"

@@ -110,5 +110,4 @@ async def _by_method(request: Request, given: Given) -> Caller:
 Asked = Annotated[Caller, Depends(_by_method)]  # viewers look, makers do everything else
 Viewer = Annotated[Caller, Depends(requires("viewer"))]
 Maker = Annotated[Caller, Depends(requires("maker"))]
-Reviewer = Annotated[Caller, Depends(requires("reviewer"))]
 Admin = Annotated[Caller, Depends(requires("admin"))]

@@ -12,6 +12,7 @@ from pydantic import Field
 from wenfang.server.callers import Asked
 from wenfang.server.completions import StreamOptions as UsageOption
 from wenfang.server.models import CHAT, require_model
+from wenfang.server.paging import fresh_id
 from wenfang.server.place import Here, Place
 from wenfang.server.talking import (
     TOKENS_USUAL,
@@ -38,7 +39,6 @@ from wenfang.server.wire import (
     begun,
     event,
     label_field,
-    new_id,
     now_s,
 )
 
@@ -176,7 +176,7 @@ async def talk(body: ChatBody, here: Here, caller: Asked) -> Response:
     """The next turn of a talk; as a stream where that is asked."""
     asked = _asked(body)
     await require_model(here, body.model, CHAT)
-    head: dict[str, Any] = {"id": new_id("chatcmpl-"), "created": now_s(), "model": body.model}
+    head: dict[str, Any] = {"id": fresh_id("chatcmpl-"), "created": now_s(), "model": body.model}
     if body.stream:
         return await begun(_stream(here, body, asked, head))
     written = (await here.inference.once("talk", asked))["written"]

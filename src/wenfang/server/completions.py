@@ -9,9 +9,12 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
+from wenfang.language import t
 from wenfang.server.callers import Asked
+from wenfang.server.faults import Fault
 from wenfang.server.local_names import require_local_names
 from wenfang.server.models import COMPLETIONS, require_model
+from wenfang.server.paging import fresh_id
 from wenfang.server.place import Here, Place
 from wenfang.server.wire import (
     DONE,
@@ -20,7 +23,6 @@ from wenfang.server.wire import (
     begun,
     event,
     label_field,
-    new_id,
     now_s,
 )
 
@@ -67,7 +69,11 @@ def settings_of(body: CompletionBody) -> dict[str, Any]:
     found = dict(body.settings)
     given = {name: value for name, value in sampling.items() if value is not None}
     if given:
-        found["sampling"] = {**found.get("sampling", {}), **given}
+        own = found.get("sampling", {})
+        if not isinstance(own, dict):
+            message = t("settings.sampling is no object; give one, or leave it out")
+            raise Fault(400, message, "invalid_value", param="settings.sampling")
+        found["sampling"] = {**own, **given}
     if body.stop is not None:
         found["stop"] = [body.stop] if isinstance(body.stop, str) else body.stop
     return found
@@ -98,7 +104,7 @@ async def complete(body: CompletionBody, here: Here, caller: Asked) -> Response:
     """Text that goes on from each prompt; as a stream where that is asked."""
     await require_model(here, body.model, COMPLETIONS)
     require_local_names(body.settings, here.settings.plugged, "settings")
-    head = {"id": new_id("cmpl-"), "object": "text_completion", "created": now_s()}
+    head = {"id": fresh_id("cmpl-"), "object": "text_completion", "created": now_s()}
     head |= {"model": body.model}
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     if body.stream:

@@ -13,7 +13,6 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from wenfang.engine.names import serve_models
 from wenfang.language import language, t
 from wenfang.server.faults import Fault
 from wenfang.server.spending import note
@@ -130,7 +129,7 @@ class Inference:
         while not self._closing:
             threading.Event().wait(START_AGAIN_S[min(failures, len(START_AGAIN_S) - 1)])
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve_models, args=(theirs,), name="wenfang-models")
+            process = context.Process(target=_serve, args=(theirs,), name="wenfang-models")
             process.start()
             theirs.close()
             self._connection, self._process = ours, process
@@ -165,3 +164,10 @@ class Inference:
         self._ready.clear()
         for waiting in self._calls.values():
             waiting.put_nowait(None)
+
+
+def _serve(connection: Connection) -> None:
+    """What the models' process does; its code is loaded only there."""
+    from wenfang.engine.serving import serve
+
+    serve(connection)

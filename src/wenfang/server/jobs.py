@@ -17,11 +17,17 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from wenfang.engine.queueing import Kind
 from wenfang.errors import NotFoundError
-from wenfang.jobs import ENDED, Happening, Job, Queue
+from wenfang.jobs import Happening, Job, Queue, State
+from wenfang.jobs.queue import PRIORITY_MOST
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.faults import Fault
-from wenfang.server.local_names import require_local_names, require_model_name
+from wenfang.server.local_names import (
+    at_this_machine,
+    require_local_names,
+    require_model_name,
+)
 from wenfang.server.paging import PAGE, After, Limit, absent
 from wenfang.server.place import Here, Place
 from wenfang.server.wire import Body, listed
@@ -29,8 +35,6 @@ from wenfang.store import home
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
-State = Literal["queued", "running", "paused", "done", "failed", "dead", "cancelled"]
-Kind = Literal["create", "generate", "train", "evaluate", "prepare", "seal", "film"]
 Wish = Literal["cancel", "pause", "resume", "retry"]
 JOB = re.compile(r"job-[0-9a-f]{20}")
 # What those may ask that do not sit at this machine; none of it names a file.
@@ -40,7 +44,6 @@ ASKED = {
 }
 HEARTBEAT_S = 15.0
 LOOKS_S = (0.2, 0.2, 0.5, 1.0)  # pauses between two looks, longer while nothing happens
-PRIORITY_MOST = 100
 EVENT_MOST = 2**53
 
 
@@ -56,11 +59,6 @@ class JobBody(Body):
     request: dict[str, Any]
     priority: Annotated[int, Field(ge=-PRIORITY_MOST, le=PRIORITY_MOST)] = 0
     key: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.-]+$")] | None = None
-
-
-def at_this_machine(here: Place, caller: Caller) -> bool:
-    """Whether who asks may name files: an admin of all, where no other machine comes in."""
-    return here.settings.on_loopback and caller.manages_all
 
 
 def shown(here: Place, caller: Caller, job: Job) -> dict[str, Any]:
@@ -193,9 +191,10 @@ def _require_harmless_briefs(request: Mapping[str, Any], plugged: tuple[str, ...
     text = str(request.get("text", ""))
     for line in text.split("\n") if suffix == ".jsonl" else [text]:
         try:
-            require_local_names(json.loads(line), plugged)
+            brief = json.loads(line)
         except (ValueError, RecursionError):
             continue  # the job refuses it in its own words
+        require_local_names(brief, plugged)
 
 
 def _ask(here: Place, caller: Caller, name: str, wish: Wish) -> dict[str, Any]:
@@ -270,7 +269,7 @@ async def _told(queue: Queue, job: Job, after: int, place: str) -> AsyncIterator
 
 
 def _look(queue: Queue, job: Job, after: int) -> tuple[bool, list[Happening]]:
-    ended = queue.job(job.id).state in ENDED  # asked first: nothing is told after the end
+    ended = queue.job(job.id).ended  # asked first: nothing is told after the end
     return ended, queue.happenings(job, after)
 
 

@@ -11,7 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from wenfang.language import t
+from wenfang.server.callers import Caller
 from wenfang.server.faults import Fault
+from wenfang.server.place import Place
 
 # A bundle, or a sum of them: BASE+ADAPTER:WEIGHT.
 NAME = r"\w[\w.-]*(\+\w[\w.-]*(:[\d.]+)?)*"
@@ -20,6 +22,11 @@ VOICES = ("engine",)
 VOICE = r"(espeak|command:[\w.-]+)?"  # commands are those of the home's voices.json
 FILES = ("document", "start", "mask", "policy", "against", "output", "read", "table")
 NAME_CHARACTERS = 200
+
+
+def at_this_machine(here: Place, caller: Caller) -> bool:
+    """Whether who asks may name files: an admin of all, where no other machine comes in."""
+    return here.settings.on_loopback and caller.manages_all
 
 
 def require_model_name(name: str, plugged: Collection[str], param: str) -> None:
@@ -34,9 +41,17 @@ def require_model_name(name: str, plugged: Collection[str], param: str) -> None:
 
 def require_local_names(content: Any, plugged: Collection[str], where: str = "") -> None:
     """Fault 400 for a brief, or settings, that name a file or another machine at any depth."""
+    try:
+        _require_all(content, plugged, where)
+    except RecursionError:
+        message = t("this is nested too deeply to be read; write it flatter")
+        raise Fault(400, message, "invalid_value", param=where or None) from None
+
+
+def _require_all(content: Any, plugged: Collection[str], where: str) -> None:
     if isinstance(content, list):
         for one in content:
-            require_local_names(one, plugged, where)
+            _require_all(one, plugged, where)
         return
     if not isinstance(content, Mapping):
         return
@@ -47,7 +62,7 @@ def require_local_names(content: Any, plugged: Collection[str], where: str = "")
         elif name in FILES and value:
             raise _names_file(param)
         elif name != "glossary":  # whose keys are words, not fields
-            require_local_names(value, plugged, param)
+            _require_all(value, plugged, param)
 
 
 def _require(name: str, value: str, plugged: Collection[str], param: str) -> None:

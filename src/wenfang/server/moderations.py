@@ -24,9 +24,10 @@ from wenfang.language import t
 from wenfang.server.callers import Asked
 from wenfang.server.faults import Fault
 from wenfang.server.models import MODERATIONS, require_model
+from wenfang.server.paging import fresh_id
 from wenfang.server.place import Here, Place
 from wenfang.server.talking import Name, Words
-from wenfang.server.wire import Body, new_id
+from wenfang.server.wire import Body
 
 router = APIRouter(prefix="/v1", tags=["text"])
 
@@ -161,4 +162,4 @@ async def moderate(body: ModerationBody, here: Here, caller: Asked) -> Response:
     materials = _materials(body)
     await require_model(here, body.model, MODERATIONS)
     results = [await _judged(here, text, pictures) for text, pictures in materials]
-    return JSONResponse({"id": new_id("modr-"), "model": body.model, "results": results})
+    return JSONResponse({"id": fresh_id("modr-"), "model": body.model, "results": results})

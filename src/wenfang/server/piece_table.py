@@ -78,7 +78,7 @@ class Pieces:
 
     def settled(self, row: Any) -> tuple[Any, Job | None]:
         """The row with the state of its job; what came of it is kept in the row."""
-        if row.state in ENDED and row.state != "failed":
+        if row.state == "done":  # what ended otherwise may have been tried again
             return row, None
         try:
             job = self.queue.job(row.job)

@@ -20,6 +20,7 @@ from wenfang.language import t
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.faults import Fault
 from wenfang.server.models import CHAT, RESPONSES, Known, require_model
+from wenfang.server.paging import fresh_id
 from wenfang.server.place import Here, Place
 from wenfang.server.response_store import PREFIX, Kept, find, forget, keep
 from wenfang.server.talking import (
@@ -45,7 +46,6 @@ from wenfang.server.wire import (
     begun,
     event,
     label_field,
-    new_id,
     now_s,
 )
 
@@ -136,8 +136,8 @@ class Question:
     verb: str
     asked: Mapping[str, Any]
     talk: Sequence[Mapping[str, str]]
-    id: str = field(default_factory=lambda: new_id(PREFIX))
-    message: str = field(default_factory=lambda: new_id("msg_"))
+    id: str = field(default_factory=lambda: fresh_id(PREFIX))
+    message: str = field(default_factory=lambda: fresh_id("msg_"))
     created: int = field(default_factory=now_s)
 
     def record(self, status: str, **more: Any) -> dict[str, Any]:

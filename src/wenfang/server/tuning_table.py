@@ -97,13 +97,12 @@ class Tunings:
     def settled(self, row: Any) -> tuple[Any, Job | None]:
         """The row with the state of its job, which is written down once that has ended."""
         job = self.job(row)
-        if row.status in ENDED or job is None:
+        if row.status == "succeeded" or job is None:  # the others may have been tried again
             return row, job
         status = STATUS[job.state]
         if status != row.status:
-            values: dict[str, Any] = {"status": status}
-            if status in ENDED:
-                values["finished_at"] = job.finished_at
+            values: dict[str, Any] = {"status": status, "error": None}
+            values["finished_at"] = job.finished_at if status in ENDED else None
             if status == "failed" and job.error:
                 values["error"] = {"code": job.error["type"], "message": job.error["message"],
                                    "param": None}  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
@@ -35,11 +34,6 @@ class Body(BaseModel):
         except UnicodeEncodeError:
             raise ValueError(t("half a character; send UTF-8")) from None
         return found
-
-
-def new_id(prefix: str) -> str:
-    """`chatcmpl-…`."""
-    return f"{prefix}{secrets.token_hex(12)}"
 
 
 def now_s() -> int:

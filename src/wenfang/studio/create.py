@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from wenfang.engine.wording import state_name, step_name
 from wenfang.errors import WenfangError
 from wenfang.jobs import Happening, Job
 from wenfang.language import speaking, t
@@ -16,7 +17,6 @@ from wenfang.server.faults import Fault
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.form import at, brief_of, component, fields_of
 from wenfang.studio.look import bar, empty, failed
-from wenfang.studio.naming import state_name, step_name
 from wenfang.studio.pieces import piece_html
 
 FIRST = "verse_card"

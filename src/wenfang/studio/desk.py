@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 import gradio as gr
 
+from wenfang.engine.queueing import files_of, text_of
 from wenfang.errors import WenfangError
-from wenfang.jobs import ENDED, Happening, Job
+from wenfang.jobs import Happening, Job
 from wenfang.language import speaking, t
-from wenfang.server.callers import Caller
+from wenfang.server.callers import Caller, lacking
 from wenfang.server.faults import Fault
-from wenfang.server.local_names import require_local_names
+from wenfang.server.local_names import at_this_machine, require_local_names
 from wenfang.server.place import Place
-from wenfang.studio.files import files_of
 
 LOOK_S = 0.5
 P = ParamSpec("P")
@@ -66,26 +66,31 @@ class Desk:
         """The piece that a job made, as the library tells it."""
         paths = files_of(job)
         found: dict[str, Any] = await self.ask("piece", {"files": list(map(str, paths))})
-        for number, one in enumerate(found["files"]):
-            one["url"] = f"/studio/files/{job.id}/{number}/{quote(one['name'])}"
-        pieces = (job.result or {}).get("pieces") or [{}]
-        return {**found, "text": pieces[0].get("text"), "id": job.id}
+        for one in found["files"]:
+            one["url"] = f"/studio/files/{job.id}/{one['number']}/{quote(one['name'])}"
+        return {**found, "text": text_of(job), "id": job.id}
 
     async def ask(self, verb: str, content: Mapping[str, Any]) -> Any:
         """The one answer of a verb, its words in this language."""
         with speaking(self.language):
             return await self.place.inference.once(verb, content)
 
+    async def job(self, name: str, caller: Caller) -> Job:
+        """A job of the caller's own project; Fault 404 for any other."""
+        job = await asyncio.to_thread(self.place.queue.job, name)
+        if job.project != caller.project:
+            raise Fault(404, t("there is no such piece"), "not_found")
+        return job
+
     def require_maker(self, caller: Caller) -> None:
         """Fault 403 for who may only look."""
         if not caller.may("maker"):
-            raise Fault(403, t("this needs the role {role}", role="maker"), "permission_denied")
+            raise lacking("maker", caller.role)
 
     def require_names(self, content: Any, caller: Caller) -> None:
         """Fault 400 where somebody else than this machine's owner names a file of it."""
-        settings = self.place.settings
-        if not (settings.on_loopback and caller.manages_all):
-            require_local_names(content, settings.plugged)
+        if not at_this_machine(self.place, caller):
+            require_local_names(content, self.place.settings.plugged)
 
     async def queue(self, kind: str, request: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         """Queue a job; the job, an estimate, and how many workers there are."""
@@ -104,7 +109,7 @@ class Desk:
             for one in told:
                 after = one.id
                 yield job, one
-            if job.state in ENDED and not told:
+            if job.ended and not told:
                 yield job, None
                 return
             await asyncio.sleep(LOOK_S)

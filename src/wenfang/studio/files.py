@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter
-from fastapi import Path as PathParameter
+from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse
 
-from wenfang.jobs import Job
+from wenfang.engine.queueing import files_of
 from wenfang.language import t
 from wenfang.server.approval import require_published
 from wenfang.server.callers import Asked
@@ -19,14 +17,7 @@ from wenfang.server.place import Here
 
 router = APIRouter(prefix="/studio/files", include_in_schema=False)
 
-Id = Annotated[str, PathParameter(pattern=r"^job-[0-9a-f]{20}$")]
-
-
-def files_of(job: Job) -> list[Path]:
-    """Every file that a job published."""
-    result: Any = job.result or {}
-    pieces = [path for piece in result.get("pieces", ()) for path in piece["files"]]
-    return [Path(str(path)) for path in (*pieces, *result.get("files", ()))]
+Id = Annotated[str, Path(pattern=r"^job-[0-9a-f]{20}$")]
 
 
 @router.get("/{name}/{number}/{file}")

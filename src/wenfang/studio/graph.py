@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -13,11 +13,15 @@ WIDE, HIGH, GAP_X, GAP_Y, EDGE = 168, 44, 40, 14, 8
 NAME_CHARACTERS = 20
 
 
-def lineage_svg(nodes: Mapping[str, Mapping[str, Any]], asset: str) -> str:
+def lineage_svg(manifests: Sequence[Mapping[str, Any]], asset: str) -> str:
     """An SVG that reads from left to right.
 
-    nodes  id -> name, kind, licence, inputs (ids)
+    manifests  records, as `Lineage.to_json` has them
     """
+    nodes = {
+        str(one["id"]): {**one, "inputs": [str(link["id"]) for link in one["inputs"]]}
+        for one in manifests
+    }
     depth = _depths(nodes, asset)
     columns: dict[int, list[str]] = {}
     for name in depth:

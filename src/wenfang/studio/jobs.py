@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from wenfang.engine.wording import state_name, step_name
 from wenfang.errors import WenfangError
 from wenfang.jobs import Job
 from wenfang.jobs.job import moment
@@ -16,7 +17,6 @@ from wenfang.server.callers import Caller
 from wenfang.server.faults import Fault
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import empty, failed, html, table
-from wenfang.studio.naming import state_name, step_name
 
 SHOWN = 50
 EVERY_S = 3
@@ -61,11 +61,9 @@ def jobs_page(desk: Desk) -> None:
 
 async def _asked(desk: Desk, name: str, wish: str, caller: Caller) -> Job:
     """A wish for a job of the caller's own project."""
-    queue = desk.place.queue
-    job = await asyncio.to_thread(queue.job, name)
-    if job.project != caller.project or not caller.may("maker"):
-        raise Fault(403, t("this needs the role {role}", role="maker"))
-    return await asyncio.to_thread(queue.ask, name, wish)
+    desk.require_maker(caller)
+    job = await desk.job(name, caller)
+    return await asyncio.to_thread(desk.place.queue.ask, job.id, wish)
 
 
 async def _jobs(desk: Desk, request: gr.Request) -> list[Job]:

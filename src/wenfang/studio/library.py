@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from wenfang.engine.queueing import files_of
+from wenfang.engine.wording import outcome_name
 from wenfang.errors import WenfangError
-from wenfang.jobs import Job
 from wenfang.language import speaking, t
 from wenfang.server.faults import Fault
 from wenfang.studio.desk import Desk, plain
-from wenfang.studio.files import files_of
 from wenfang.studio.graph import lineage_svg
 from wenfang.studio.look import bar, empty, failed, html, table
 from wenfang.studio.pieces import piece_html
@@ -63,7 +63,7 @@ def library_page(desk: Desk) -> None:
             if not name:
                 return gr.skip()
             try:
-                return piece_html(await desk.piece(await _job(desk, name, request)))
+                return piece_html(await desk.piece(await desk.job(name, desk.caller(request))))
             except (Fault, WenfangError) as error:
                 return failed(plain(error))
 
@@ -81,12 +81,12 @@ def library_page(desk: Desk) -> None:
     desk.on_load(search, [words, subject], pages)
 
 
-async def _job(desk: Desk, name: str, request: gr.Request) -> Job:
-    """A job of the caller's own project."""
-    job = await asyncio.to_thread(desk.place.queue.job, name)
-    if job.project != desk.caller(request).project:
-        raise Fault(404, t("there is no such piece"))
-    return job
+async def _files(desk: Desk, name: str, request: gr.Request) -> list[Path]:
+    """The files of a piece of the caller's project; Fault 404 where it has none."""
+    files = files_of(await desk.job(name, desk.caller(request)))
+    if not files:
+        raise Fault(404, t("this piece has no files"))
+    return files
 
 
 def _tracing(desk: Desk) -> Any:
@@ -95,13 +95,12 @@ def _tracing(desk: Desk) -> Any:
             if not name:
                 return failed(t("choose a piece first"))
             try:
-                files = files_of(await _job(desk, name, request))
-                found = await desk.ask("trace", {"path": str(files[0])})
-            except (Fault, WenfangError, IndexError) as error:
-                return failed(t("this piece has no files") if isinstance(error, IndexError)
-                              else plain(error))  # fmt: skip
+                files = await _files(desk, name, request)
+                found = await desk.ask("lineage", {"asset": str(files[0])})
+            except (Fault, WenfangError) as error:
+                return failed(plain(error))
             rows = [[licence, ", ".join(names)] for licence, names in found["licences"].items()]
-            drawn = lineage_svg(found["nodes"], found["asset"])
+            drawn = lineage_svg(found["manifests"], found["asset"])
             return html(drawn + table([t("licence"), t("of")], rows))
 
     return trace
@@ -113,7 +112,7 @@ def _verifying(desk: Desk) -> Any:
             if not name:
                 return failed(t("choose a piece first"))
             try:
-                files = files_of(await _job(desk, name, request))
+                files = await _files(desk, name, request)
                 verdicts = await desk.ask("verify", {"paths": list(map(str, files))})
             except (Fault, WenfangError) as error:
                 return failed(plain(error))
@@ -130,21 +129,14 @@ def _replaying(desk: Desk) -> Any:
             return
         yield bar(0.0, t("making it again from its manifest"))
         try:
-            files = files_of(await _job(desk, name, request))
-            folder = str(files[0].parent)
-            found = await desk.ask("replay", {"target": folder})
+            desk.require_maker(desk.caller(request))
+            files = await _files(desk, name, request)
+            found = await desk.ask("replay", {"folder": str(files[0].parent), "batched": True})
         except (Fault, WenfangError) as error:
             yield failed(plain(error))
             return
-        names = {
-            "identical": t("identical"),
-            "within tolerance": t("within tolerance"),
-            "environment differs": t("environment differs"),
-            "different": t("different"),
-            "cannot tell": t("cannot tell"),
-        }
         rows = [
-            [str(one["path"]).rsplit("/", 1)[-1], names.get(str(one["outcome"]), "?"),
+            [str(one["path"]).rsplit("/", 1)[-1], outcome_name(str(one["outcome"])),
              str(one["finding"])]
             for one in found
         ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from wenfang.atomic import sha256_bytes, write_bytes
 from wenfang.config import nested
+from wenfang.engine.queueing import files_of
 from wenfang.errors import WenfangError
 from wenfang.language import speaking, t
 from wenfang.media.image import encode_png
@@ -20,7 +22,6 @@ from wenfang.server.models import COMPLETIONS, PICTURES, SPEECH, known_models
 from wenfang.store import home
 from wenfang.studio.create import made
 from wenfang.studio.desk import Desk, plain
-from wenfang.studio.files import files_of
 from wenfang.studio.look import empty, failed
 
 COUNT_MOST = 16
@@ -115,7 +116,7 @@ def make_page(desk: Desk) -> None:
                 "model": name,
                 "prompt": words or "",
                 "seeds": [int(first or 0) + index for index in range(int(number))],
-                "settings": own | _begun(picture, much),
+                "settings": own | await asyncio.to_thread(_begun, picture, much),
             }
         except (Fault, WenfangError) as error:
             yield failed(plain(error)), gr.skip()
@@ -132,7 +133,11 @@ def make_page(desk: Desk) -> None:
             return
         asked = {key: value for key, value in before.items() if key != "job"}
         asked["seeds"] = [seed + len(asked["seeds"]) for seed in asked["seeds"]]
-        job = desk.place.queue.job(str(before["job"]))
+        try:
+            job = await desk.job(str(before["job"]), desk.caller(request))
+        except (Fault, WenfangError) as error:
+            yield failed(plain(error)), gr.skip()
+            return
         pictures = [path for path in files_of(job) if path.suffix in (".png", ".webp")]
         if pictures:
             begun = {"start": str(pictures[0]), "strength": STRENGTH}

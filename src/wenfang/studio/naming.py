@@ -151,30 +151,3 @@ def field_help(field: Field) -> str:
 def choice_name(value: Any) -> str:
     """A choice as people read it."""
     return _choices().get(str(value), str(value))
-
-
-def step_name(step: str) -> str:
-    """A step of a job."""
-    return {
-        "write": t("writing"),
-        "drawn": t("drawing"),
-        "typeset": t("typesetting"),
-        "read": t("reading aloud"),
-        "film": t("filming"),
-        "seal": t("sealing"),
-        "done": t("done"),
-        "training": t("training"),
-    }.get(step, step)
-
-
-def state_name(state: str) -> str:
-    """A job's state."""
-    return {
-        "queued": t("queued"),
-        "running": t("running"),
-        "paused": t("paused"),
-        "done": t("done"),
-        "failed": t("failed"),
-        "dead": t("given up"),
-        "cancelled": t("cancelled"),
-    }.get(state, state)

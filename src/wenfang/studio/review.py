@@ -8,15 +8,16 @@ from typing import Any
 
 import gradio as gr
 
+from wenfang.engine.queueing import text_of
 from wenfang.errors import WenfangError
 from wenfang.feedback import Vote, Votes
 from wenfang.language import speaking, t
-from wenfang.server.callers import Caller
+from wenfang.server.callers import Caller, lacking
 from wenfang.server.faults import Fault
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import empty, failed, html
 from wenfang.studio.pieces import piece_html
-from wenfang.studio.shelf import pieces_of, text_of, title_of
+from wenfang.studio.shelf import pieces_of, title_of
 
 
 def review_page(desk: Desk) -> None:
@@ -38,7 +39,7 @@ def _reviewer(desk: Desk, request: gr.Request) -> Caller:
     """Who decides; Fault where their role is too low."""
     caller = desk.caller(request)
     if not caller.may("reviewer"):
-        raise Fault(403, t("this needs the role {role}", role="reviewer"))
+        raise lacking("reviewer", caller.role)
     return caller
 
 
@@ -69,11 +70,14 @@ def _decide(desk: Desk) -> None:
             left = [(title_of(job), job.id) for job in jobs if job.id not in known]
             return gr.update(choices=left, value=left[0][1] if left else None)
 
-    async def show(name: str | None) -> tuple[str, str]:
+    async def show(name: str | None, request: gr.Request) -> tuple[str, str]:
         with speaking(desk.language):
             if not name:
                 return empty(t("Nothing waits"), t("Every piece has its decision.")), ""
-            job = await asyncio.to_thread(desk.place.queue.job, name)
+            try:
+                job = await desk.job(name, desk.caller(request))
+            except (Fault, WenfangError) as error:
+                return failed(plain(error)), ""
             return piece_html(await desk.piece(job)), text_of(job)
 
     def voting(kind: Any) -> Any:
@@ -83,6 +87,8 @@ def _decide(desk: Desk) -> None:
             with speaking(desk.language):
                 try:
                     caller = _reviewer(desk, request)
+                    if name:
+                        await desk.job(name, caller)
                     said = Vote(
                         kind=kind,
                         piece=name or "",

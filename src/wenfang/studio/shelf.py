@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
+from wenfang.engine.queueing import text_of
 from wenfang.jobs import Job
 from wenfang.jobs.job import moment
 from wenfang.server.callers import Caller
@@ -39,13 +39,6 @@ def title_of(job: Job) -> str:
     at = (moment(job.finished_at) or "")[:16].replace("T", " ")
     words = " ".join(text_of(job).split()) or str(job.request.get("prompt", ""))
     return f"{at} · {job.subject} · {words[:TITLE_CHARACTERS]}"
-
-
-def text_of(job: Job) -> str:
-    """The words of a piece."""
-    result: Any = job.result or {}
-    pieces = result.get("pieces") or result.get("generated") or [{}]
-    return str(pieces[0].get("text") or "")
 
 
 def subjects_of(jobs: Sequence[Job]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from wenfang.engine.wording import state_name
 from wenfang.errors import WenfangError
 from wenfang.jobs import Happening, Job
 from wenfang.language import speaking, t
@@ -19,7 +21,6 @@ from wenfang.store import home
 from wenfang.studio.curve import curve_svg
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import bar, empty, failed, html, table
-from wenfang.studio.naming import state_name
 
 FILES_MOST = 5000
 SHOWN_NUMBERS = 12
@@ -72,17 +73,16 @@ def train_page(desk: Desk) -> None:
             rows = [one.replace(" ", "") for one in (lines or "").splitlines() if "=" in one]
             asked = {
                 "recipe": chosen,
-                "data": str(_gathered(paths)),
+                "data": str(await asyncio.to_thread(_gathered, paths)),
                 "base": (start or "").strip(),
                 "settings": rows,
                 "output": str(_run_of(title)),
             }
             queued = await desk.queue("train", asked, caller)
+            async for page, job in _followed(desk, str(queued["job"]["id"])):
+                yield page, asked["output"] if job.state == "done" else gr.skip()
         except (Fault, WenfangError) as error:
             yield failed(plain(error)), gr.skip()
-            return
-        async for page in _followed(desk, str(queued["job"]["id"])):
-            yield page, asked["output"]
 
     def ending(verb: str) -> Any:
         async def end(folder: str, request: gr.Request) -> str:
@@ -90,8 +90,7 @@ def train_page(desk: Desk) -> None:
                 if not folder:
                     return failed(t("nothing was trained on this page"))
                 try:
-                    if not desk.caller(request).may("maker"):
-                        raise Fault(403, t("this needs the role {role}", role="maker"))
+                    desk.require_maker(desk.caller(request))
                     return html(escape(str(await desk.ask(verb, {"run": folder}))))
                 except (Fault, WenfangError) as error:
                     return failed(plain(error))
@@ -123,12 +122,15 @@ def _gathered(paths: Sequence[str]) -> Path:
 
 
 def _run_of(title: str) -> Path:
-    """Where the run goes: a name that a folder can have."""
+    """Where the run goes: a name that a folder can have; Fault 409 where a run has it."""
     word = "".join(c for c in (title or "").strip() if c.isalnum() or c in "-_")
-    return home() / "runs" / (word or f"own-{secrets.token_hex(4)}")
+    place = home() / "runs" / (word or f"own-{secrets.token_hex(4)}")
+    if place.exists():
+        raise Fault(409, t("there is a model {name} already; choose another name", name=word))
+    return place
 
 
-async def _followed(desk: Desk, name: str) -> AsyncIterator[str]:
+async def _followed(desk: Desk, name: str) -> AsyncIterator[tuple[str, Job]]:
     losses: list[tuple[float, float]] = []
     numbers: dict[str, float] = {}
     notes: list[str] = []
@@ -136,9 +138,9 @@ async def _followed(desk: Desk, name: str) -> AsyncIterator[str]:
     async for job, happening in desk.follow(name):
         if happening is not None:
             _learn(happening, losses, numbers, notes)
-            yield _page(job, losses, numbers, notes)
+            yield _page(job, losses, numbers, notes), job
     assert job is not None
-    yield _page(job, losses, numbers, notes)
+    yield _page(job, losses, numbers, notes), job
 
 
 def _learn(
