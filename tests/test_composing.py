@@ -16,7 +16,7 @@ from conftest import Call
 from wenfang.backends.composer import Composer, PartSampling
 from wenfang.data.dataset import Dataset
 from wenfang.data.part_batches import part_tokenizer
-from wenfang.data.part_tokens import Asked
+from wenfang.data.part_tokens import NEXT, Asked
 from wenfang.engine.composing import Composed, MusicModel
 from wenfang.engine.generating import load_model
 from wenfang.errors import BriefError, ConfigError, MediaError, WenfangError
@@ -26,6 +26,7 @@ from wenfang.media.score import Key, read_score, write_score
 from wenfang.models.load import load
 from wenfang.recipes.learn_parts import learn_parts
 from wenfang.recipes.part_suite import measure_parts
+from wenfang.tokenizer import train_characters
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,18 @@ def test_a_seed_decides_and_company_does_not(model: MusicModel) -> None:
     together = model.draw("", (1, 2, 3), {"bars": 2})
     assert together[1].content == one(model, seed=2, bars=2).content
     assert together[0].content != together[1].content
+
+
+def test_below_a_melody_it_draws_cooler_unless_it_is_told(model: MusicModel, melody: Path) -> None:
+    def temperature(**settings: object) -> object:
+        made = model.draw("", (0,), {"start": str(melody), **settings})[0]
+        told = made.manifest.facts["settings"]
+        assert isinstance(told, dict)
+        return told["sampling"]["temperature"]
+
+    assert temperature(task="harmonise") == 0.7
+    assert temperature(task="harmonise", sampling={"temperature": 0.9}) == 0.9
+    assert temperature(task="vary", share=0.5) == 0.95
 
 
 def test_a_melody_is_harmonised(model: MusicModel, melody: Path) -> None:
@@ -176,6 +189,14 @@ def test_only_a_gpt_learns_parts(tmp_path: Path) -> None:
         learn_parts(other, tiny_music.dataset(tmp_path), part_tokenizer())
 
 
+def test_a_bundle_that_learnt_another_way_of_writing_is_refused(bundle: Path) -> None:
+    loaded = load(bundle)
+    names = [name for name in loaded.tokenizer.tokens() if name != NEXT] if loaded.tokenizer else []
+    older = replace(loaded, tokenizer=train_characters((), specials=names))
+    with pytest.raises(ConfigError, match="train it again"):
+        Composer(older)
+
+
 def test_the_suite_measures_beside_real_pieces(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +206,7 @@ def test_the_suite_measures_beside_real_pieces(
     assert numbers["exact_length_share"] == 1.0
     assert numbers["range_violations"] == 0
     assert numbers["test_nats_a_token"] < np.log(200)
+    assert numbers["test_nats_a_lower_note"] != numbers["test_nats_a_lower_note_harmonising"]
     assert 0 <= numbers["copied_share"] <= 1
     assert (
         numbers["parallels_a_bar_of_real_middle"][0] <= numbers["parallels_a_bar_of_real_middle"][1]

@@ -14,8 +14,8 @@ from wenfang.data.batches import Share
 from wenfang.data.chorales import piece_of, record_of
 from wenfang.data.part_batches import PartBatches, example, part_tokenizer, read_pieces
 from wenfang.data.part_tokens import (
+    GIVEN,
     MOST_BARS,
-    PIECE,
     Asked,
     drawn_known,
     excerpt,
@@ -24,14 +24,13 @@ from wenfang.data.part_tokens import (
     moved,
     piece_from,
     piece_tokens,
-    prompt_tokens,
 )
 from wenfang.device import noise
 from wenfang.errors import MediaError
 from wenfang.media.four_parts import REST, FourParts, four_parts_of, heard_metre
 from wenfang.media.midi import Note
 from wenfang.media.score import TICKS, Key, Metre, Part, Score
-from wenfang.tokenizer import PADDING
+from wenfang.tokenizer import END, PADDING
 
 
 def same(one: FourParts, other: FourParts) -> bool:
@@ -135,20 +134,33 @@ def test_bars_of_silence_before_a_piece_are_left_out() -> None:
     assert (len(found), found.upbeat) == (4, 4)
 
 
-def test_what_is_given_stands_before_the_piece_and_weighs_nothing() -> None:
+def test_what_is_given_stands_ahead_of_its_bar_and_weighs_nothing() -> None:
     made, tokenizer = piece(3), part_tokenizer()
     known = np.zeros((3, 4), np.bool_)
     known[:, 0] = True
-    ids, first = example(made, Asked.like(made, known), tokenizer)
+    ids, predicted = example(made, Asked.like(made, known), tokenizer)
     names = [tokenizer.token(int(one)) for one in ids]
-    assert names[first - 1] == PIECE
-    ahead = names[:first]
-    assert [one for one in ahead if one[0] in "ATB" and one[1] != "?"] == []
-    assert [one for one in ahead if one.startswith("S")] == [
-        one for one in names[first:] if one.startswith("S")
-    ]
-    bare = prompt_tokens(Asked.like(made))
-    assert bare[:4] == ["C major", "4/4", "upbeat0", "density-sparse"]
+    assert names[:5] == ["C major", "4/4", "upbeat0", "density-sparse", "|3"]
+    ahead = "<given> A? T? B? @0 S72 @8 S71 @12 S72 <next> S72 <piece>"
+    assert " ".join(names[5:18]) == ahead
+    weighed = [name for name, one in zip(names, predicted, strict=True) if one]
+    assert not {name for name in weighed if name[0] in "S<" and name != END}
+    assert weighed[:4] == ["@0", "A67", "T64", "B48"]
+    assert [name for name in weighed if name[0] == "|"] == ["|2", "|1"]
+    plain, predicted = example(made, Asked.like(made), tokenizer)
+    assert GIVEN not in [tokenizer.token(int(one)) for one in plain]
+    assert predicted.tolist() == [False] * 5 + [True] * (len(plain) - 5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([(4, 0), (4, 4), (3, 8)]))
+def test_tokens_tell_a_piece_whole_whatever_is_given(seed: int, metre: tuple[int, int]) -> None:
+    made = random_piece(seed, bars=4, beats=metre[0], upbeat=metre[1])
+    known = np.random.default_rng(seed).random((made.bars, 4)) < 0.5
+    told = piece_from(piece_tokens(made, known), Asked.like(made, known))
+    assert np.array_equal(told.pitches, made.pitches)
+    # Where a voice is told from on, it is told anew, though it may be held.
+    assert not (made.struck & ~told.struck).any()
 
 
 def test_batches_are_the_same_again_and_hold_every_piece_once() -> None:

@@ -19,6 +19,7 @@ from wenfang.database import Database
 from wenfang.errors import BusyError, JobError, NotFoundError
 from wenfang.jobs import Handler, Job, Queue, Submission, Task, estimate
 from wenfang.jobs import queue as queue_module
+from wenfang.jobs.job import erased
 
 KINDS = ("small",)
 SMALL = Submission(kind="small", request={"text": "春江花月夜\u0000"}, subject="small")
@@ -255,6 +256,69 @@ def test_a_fault_of_the_request_ends_the_job_at_once(queue: Queue) -> None:
         7,
     )
     assert queue.happenings(job)[-1].content == {"state": "failed", "error": GONE}
+
+
+SECRET = {"text": "a letter to nobody else", "private": True}
+
+
+def _done(queue: Queue, job: Job) -> None:
+    assert queue.finish(claim(queue), {}, 1.0, 1)
+
+
+def _failed(queue: Queue, job: Job) -> None:
+    assert queue.fail(claim(queue), {"message": "x"}, 1.0)
+
+
+def _dead(queue: Queue, job: Job) -> None:
+    for _ in range(5):
+        strike(queue, claim(queue))
+
+
+def _dead_of_silence(queue: Queue, job: Job) -> None:
+    silent = replace(queue, lease_s=-1.0)
+    for _ in range(5):
+        claim(silent)
+    assert silent.claim("b", KINDS) is None
+
+
+def _cancelled(queue: Queue, job: Job) -> None:
+    assert not queue.ask(job.id, "cancel").request.get("text")
+
+
+def _cancelled_while_it_runs(queue: Queue, job: Job) -> None:
+    running = claim(queue)
+    assert queue.ask(job.id, "cancel").request == SECRET
+    assert queue.stopped(running, 1.0)
+
+
+@pytest.mark.parametrize(
+    "end", [_done, _failed, _dead, _dead_of_silence, _cancelled, _cancelled_while_it_runs]
+)
+def test_what_a_private_job_was_asked_is_erased_when_it_ends(
+    queue: Queue, end: Callable[[Queue, Job], None]
+) -> None:
+    job = queue.submit(Submission(kind="small", request=SECRET))
+    open_one = queue.submit(Submission(kind="b", request={"text": "for all"}))
+    end(queue, job)
+    found = queue.job(job.id)
+    assert found.ended
+    assert found.request == erased(SECRET)
+    assert "letter" not in str(found.record())
+    if found.state != "done":
+        with pytest.raises(JobError, match="was private"):
+            queue.ask(job.id, "retry")
+    queue.ask(open_one.id, "cancel")
+    assert queue.ask(open_one.id, "retry").request == {"text": "for all"}
+
+
+def test_a_private_job_keeps_its_request_while_it_may_go_on(queue: Queue) -> None:
+    job = queue.submit(Submission(kind="small", request=SECRET))
+    strike(queue, claim(queue))
+    assert queue.job(job.id).request == SECRET
+    assert queue.stopped(claim(queue), 1.0)
+    queue.ask(job.id, "pause")
+    assert queue.ask(job.id, "resume").request == SECRET
+    assert claim(queue).request == SECRET
 
 
 def test_what_waits_is_cancelled_or_paused_at_once(queue: Queue) -> None:

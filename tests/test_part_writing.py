@@ -14,7 +14,7 @@ from torch import Tensor
 from tiny_music import piece, random_piece
 from wenfang.backends.composer import continued, filled_in, harmonised, varied
 from wenfang.data.part_batches import part_tokenizer
-from wenfang.data.part_tokens import RANGES, Asked, piece_from, prompt_tokens
+from wenfang.data.part_tokens import RANGES, Asked, piece_from
 from wenfang.device import noise
 from wenfang.errors import BriefError
 from wenfang.knowledge.part_writing import is_parallel
@@ -34,10 +34,9 @@ def drawn(asked: list[Asked], seed: int) -> list[FourParts]:
     def predict(tokens: Tensor) -> Tensor:
         return torch.zeros(len(asked), TOKENIZER.size)
 
-    lengths = {len(prompt_tokens(one)) for one in asked}
     found = sample(
         predict,
-        torch.zeros(len(asked), min(lengths), dtype=torch.int64),
+        torch.zeros(len(asked), 1, dtype=torch.int64),
         [noise(seed, number) for number in range(len(asked))],
         Sampling(maximum_tokens=3000),
         steps=[PartStep(TOKENIZER, asked)],
@@ -99,6 +98,16 @@ def test_what_is_given_is_kept_to_the_sixteenth(seed: int, kind: int) -> None:
         assert np.array_equal(found.pitches[at, told], made.pitches[at, told])
 
 
+def test_voices_make_room_for_a_melody_that_dips_below_them() -> None:
+    made = piece(4)
+    made.pitches[36:44, 0], made.struck[36, 0], made.struck[44, 0] = 60, True, True
+    known = np.array([[True, False, False, False]] * 4)
+    for seed in range(5):
+        (found,) = drawn([Asked.like(made, known)], seed)
+        assert np.array_equal(found.pitches[:, 0], made.pitches[:, 0])
+        assert crossings(found) == 0
+
+
 def test_a_piece_of_which_all_is_given_comes_back() -> None:
     made = random_piece(5, bars=3)
     (found,) = drawn([Asked.like(made, np.ones((3, 4), np.bool_))], 0)
@@ -140,6 +149,11 @@ def test_numbers_of_a_piece_tell_what_it_is() -> None:
     assert 0 < numbers["groove_consistency_share"] <= 1
     one_note = FourParts.of_pitches(np.full((32, 4), 60, np.int16))
     assert piece_numbers(one_note)["pitch_class_entropy_bits"] == 0.0
+    assert numbers["dissonant_beats_share"] == 0.0
+    rubbed = plain.pitches.copy()
+    rubbed[4:8, 1] = rubbed[4:8, 0] - 2  # one beat of sixteen
+    rubbed[9:12, 1] = rubbed[9:12, 0] - 2  # not upon a beat
+    assert piece_numbers(replace(plain, pitches=rubbed))["dissonant_beats_share"] == 1 / 16
     crossed = plain.pitches.copy()
     crossed[0:16, 0] = 50
     assert crossings(replace(plain, pitches=crossed)) == 16

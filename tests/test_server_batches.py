@@ -19,10 +19,16 @@ from wenfang.errors import DatabaseError
 from wenfang.server import ServeSettings
 from wenfang.server.batch_lines import ERRORS, OUTPUT, Kept, read_lines
 from wenfang.server.batch_run import INPUT, BatchRun, folder_of
-from wenfang.server.batch_table import Ledger, batches
+from wenfang.server.batch_table import Ledger, batches, record
+from wenfang.server.callers import Limits
 from wenfang.server.chores import Chores
+from wenfang.server.faults import Fault
 from wenfang.server.filing import Filing, files, place_of
+from wenfang.server.keys import Keys, Wanted
 from wenfang.server.paging import fresh_id
+from wenfang.server.people import People
+from wenfang.server.spending import spendings
+from wenfang.server.storing import kept_bytes
 
 ENDPOINT = "/v1/completions"
 
@@ -187,6 +193,64 @@ def test_too_late_is_told_line_by_line(database: Database) -> None:
     row = finish(database, Echo(), name)
     assert (row.status, row.completed, row.failed) == ("expired", 0, 4)
     assert {one["error"]["code"] for one in contents(row.error_file)} == {"batch_expired"}
+
+
+def test_one_that_expired_and_crashed_at_its_end_ends_as_expired(database: Database) -> None:
+    name = opened(database, lines_of(4), expires_at=time.time() - 1)
+
+    def die(*arguments: Any, **values: Any) -> None:
+        raise DatabaseError("the database gives no answer")
+
+    for place in ("wenfang.server.batch_run.BatchRun._tell_expired",
+                  "wenfang.server.batch_table.Ledger.end"):  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(place, die)
+            with pytest.raises(DatabaseError):
+                finish(database, Echo(), name)
+        assert Ledger(database=database).row(name).status == "finalizing"
+    row = finish(database, Echo(), name)
+    assert (row.status, row.completed, row.failed) == ("expired", 0, 4)
+    told = record(row)
+    assert told["expired_at"]
+    assert told["completed_at"] is None
+    assert len(contents(row.error_file)) == 4
+
+
+def test_lines_of_a_batch_count_for_its_key(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wenfang.server.batch_run.QUOTA_AGAIN_S", 0.05)
+    people = People(database=database)
+    people.add_project("studio")
+    lin = people.add("lin", "maker", "studio")
+    limits = Limits(requests_a_day=3)
+    key, _ = Keys(database=database).add(
+        Wanted(name="k", person="lin", project="studio", limits=limits)
+    )
+    name = opened(database, lines_of(8), key=key.id, person=lin.id, expires_at=time.time() + 2)
+    app = Echo()
+    row = finish(database, app, name)
+    assert row.status == "expired"  # it waited for midnight
+    assert 3 <= row.completed <= 4  # two lines are asked at once
+    with database.reading() as connection:
+        assert connection.execute(sa.select(spendings.c.requests)).scalar_one() == row.completed
+    assert kept_bytes(database, key.id) == sum(
+        place_of(one).stat().st_size for one in (row.output_file, row.error_file)
+    )
+
+
+def test_no_project_queues_more_lines_than_it_may(database: Database) -> None:
+    values = Ledger(database=database).row(opened(database, lines_of(1), total=6))._mapping
+    ledger = Ledger(database=database)
+    ledger.count(values["id"], completed=1)
+    new = {**values, "total": 5}
+    assert ledger.open({**new, "id": "batch_1"}, most_lines=10).total == 5
+    with pytest.raises(Fault, match="10 lines of this project") as caught:
+        ledger.open({**new, "id": "batch_2", "total": 1}, most_lines=10)
+    assert (caught.value.status, caught.value.code) == (429, "too_many_lines")
+    assert ledger.open({**new, "id": "batch_3", "project": "other"}, most_lines=10)
+    ledger.move("batch_1", ("validating",), "cancelled")
+    assert ledger.open({**new, "id": "batch_4"}, most_lines=10)
 
 
 def test_a_busy_server_is_asked_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

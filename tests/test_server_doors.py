@@ -19,10 +19,9 @@ from serving import Served, serving
 from wenfang.cli import main
 from wenfang.jobs import Submission
 from wenfang.jobs.tables import jobs
-from wenfang.server.callers import Caller
 from wenfang.server.limits import Buckets
 from wenfang.server.sessions import sessions
-from wenfang.server.spending import spendings, spent
+from wenfang.server.spending import spendings
 
 BODY = {"model": "verse", "prompt": "春"}
 
@@ -316,20 +315,6 @@ def test_jobs_count_for_the_keys_of_who_asked_for_them(strict: Asker) -> None:
         connection.execute(done.values(values))
     answer = strict("POST", "/v1/completions", key=key, json=BODY)
     assert refused(answer) == (429, "insufficient_quota")
-
-
-def test_storage_is_full_until_something_is_deleted(strict: Asker) -> None:
-    key = strict.new_key("ann", storage_bytes=1000)
-    caller = Caller(key=f"key_{key[3:19]}")
-    with strict.database.writing() as connection:
-        spent(connection, caller, 0, 600)
-        spent(connection, caller, 0, 400)
-    answer = strict("POST", "/v1/completions", key=key, json=BODY)
-    assert refused(answer) == (429, "insufficient_quota")
-    assert strict("DELETE", "/v1/files/file-x", key=key).status_code != 429
-    with strict.database.writing() as connection:
-        spent(connection, caller, 0, -400)
-    assert strict("POST", "/v1/completions", key=key, json=BODY).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/docs", "/login"])

@@ -127,7 +127,7 @@ END = "--sep--\r\n"
         (HEAD + "x\r\n" + END, "missing_required_parameter", "purpose"),
         (PURPOSE.replace("batch", "fun") + HEAD + "x\r\n" + END, "invalid_value", "purpose"),
         (PURPOSE + UNKNOWN + HEAD + "x\r\n" + END, "unknown_parameter", "colour"),
-        (PURPOSE + HEAD + "x\r\n" + HEAD + "y\r\n" + END, "invalid_multipart", "file"),
+        (PURPOSE + HEAD + "x\r\n" + HEAD + "y\r\n" + END, "too_many_files", "file"),
         ("nonsense", "invalid_multipart", None),
         ("", "incomplete_upload", None),
     ],
@@ -139,7 +139,7 @@ def test_broken_uploads_are_refused_in_one_line(
     answer = server.http().post("/v1/files", content=body.encode(), headers=kind)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, code, param)
-    assert not list((server.home / "served" / "files").glob(".partial-*"))
+    assert not list((server.home / "served" / "given").iterdir())
 
 
 def test_an_upload_that_is_no_form_is_refused(server: Served) -> None:
@@ -298,7 +298,7 @@ def test_what_a_file_says_of_itself(server: Served, tmp_path: Path) -> None:
     assert c2pa(checks.create(file=("picture.png", broken))) == ("detected", "invalid")
     strange = sealed_picture(tmp_path / "foreign.png", tmp_path / "home")
     assert c2pa(checks.create(file=("noname", strange))) == ("detected", "valid")
-    assert not list((server.home / "served" / "checked").iterdir())
+    assert not list((server.home / "served" / "given").iterdir())
 
 
 def c2pa(check: ContentProvenanceCheck) -> tuple[str, str]:

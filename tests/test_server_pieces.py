@@ -171,12 +171,26 @@ def test_scenarios_show_how_a_brief_looks(server: Served) -> None:
 
 
 def test_a_private_piece_leaves_nothing_behind(server: Served) -> None:
-    answer = server.http().post("/v1/pieces?private=true", json={**BRIEF, "text": "Mint tea."})
+    http = server.http()
+    answer = http.post("/v1/pieces?private=true", json={**BRIEF, "text": "Mint tea."})
     piece = waited(server, answer.json())
     assert piece["state"] == "done"
     assert piece["brief"] is None
-    assert server.http().get("/v1/pieces", params={"q": "mint"}).json()["data"] == []
-    assert server.http().get(f"/v1/pieces/{piece['id']}/lineage").status_code == 409
+    assert http.get("/v1/pieces", params={"q": "mint"}).json()["data"] == []
+    assert http.get(f"/v1/pieces/{piece['id']}/lineage").status_code == 409
+    request = http.get(f"/v1/jobs/{piece['job']}").json()["request"]
+    assert (request["private"], request["erased"], len(request["sha256"])) == (True, True, 64)
+    assert "Mint" not in http.get(f"/v1/jobs/{piece['job']}/events").text
+    folder = server.home / "jobs" / piece["job"]
+    left = [path for path in folder.rglob("*") if path.is_file() and b"Mint" in path.read_bytes()]
+    assert left == []
+    database = sqlite3.connect(server.home / "wenfang.sqlite", timeout=20)
+    with closing(database):
+        assert "Mint" not in "\n".join(database.iterdump())
+    [told] = {
+        one["finding"] for one in http.post(f"/v1/pieces/{piece['id']}/replay").json()["data"]
+    }
+    assert told
 
 
 def test_jobs_are_listed_and_shown(server: Served, piece: dict[str, Any]) -> None:

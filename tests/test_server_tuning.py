@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from types import SimpleNamespace
 from typing import Any
 
 import openai
@@ -16,7 +15,8 @@ from openai.types.fine_tuning import FineTuningJob
 
 from serving import Served, serving
 from tiny_bundle import write_bundle
-from wenfang.server.tuning import settings_of
+from wenfang.engine.tuning import OwnPlan, TuningPlan, TuningWish, planned
+from wenfang.server.tuning import wish_of
 
 ENDED = ("succeeded", "failed", "cancelled")
 PAIRS = [{"prompt": f"p {n}", "completion": f" c {n}"} for n in range(10)]
@@ -94,10 +94,15 @@ def test_a_bundle_is_tuned_and_can_be_asked(server: Served) -> None:
         tuning.cancel(made.id)
     with pytest.raises(openai.ConflictError):
         tuning.pause(made.id)
+    assert server.client().models.delete(found.fine_tuned_model).deleted
+    assert found.fine_tuned_model not in {one.id for one in server.client().models.list()}
+    assert not (server.home / "runs" / found.fine_tuned_model).exists()
+    with pytest.raises(openai.NotFoundError):
+        server.client().models.delete("verse")
 
 
 def test_talks_are_learnt_from_and_a_job_is_paused_resumed_and_cancelled(server: Served) -> None:
-    tuning = server.client(strict=False).fine_tuning.jobs  # its types do not know "paused"
+    tuning = server.client().fine_tuning.jobs  # whose types know no pause
     made = tuning.create(
         model="gpt2",
         training_file=upload(server, TALKS),
@@ -107,10 +112,11 @@ def test_talks_are_learnt_from_and_a_job_is_paused_resumed_and_cancelled(server:
     while tuning.retrieve(made.id).status != "running" and time.monotonic() < until:
         time.sleep(0.05)
     tuning.pause(made.id)
-    while (status := str(tuning.retrieve(made.id).status)) == "running":
+    while (found := tuning.retrieve(made.id)).status == "running":
         assert time.monotonic() < until
         time.sleep(0.1)
-    assert status == "paused"
+    assert found.status == "queued"
+    assert (found.model_extra or {})["wenfang"]["state"] == "paused"
     assert tuning.resume(made.id).status == "queued"
     tuning.cancel(made.id)
     assert ended(server, made.id).status == "cancelled"
@@ -195,22 +201,22 @@ def test_another_purpose_and_another_project_are_refused(server: Served) -> None
             ask(made.id)
 
 
-def plan(**hyperparameters: Any) -> tuple[dict[str, str], dict[str, Any]]:
+def plan(**hyperparameters: Any) -> TuningPlan:
     auto = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
-    row = SimpleNamespace(asked={"hyperparameters": {**auto, **hyperparameters}})
-    own = {"examples": 90, "batch_size": 16, "steps": 48, "rate": 0.004}
-    settings, used = settings_of(row, own)
-    return dict(one.split("=") for one in settings), used
+    own = OwnPlan(examples=90, batch_size=16, steps=48, rate=0.004)
+    return planned(own, TuningWish(**wish_of({**auto, **hyperparameters})))
 
 
 def test_hyperparameters_become_settings_of_the_recipe() -> None:
-    settings, used = plan()
-    assert (settings["train.steps"], settings["train.batch_size"]) == ("48", "16")
-    assert float(settings["optim.lr"]) == 0.004
-    settings, used = plan(n_epochs=2, batch_size=10, learning_rate_multiplier=0.5)
+    # What nobody asks for is left to the recipe, as on the command line.
+    assert plan().settings == ("train.log_every=1",)
+    assert (plan().steps, plan().batch_size) == (48, 16)
+    found = plan(n_epochs=2, batch_size=10, learning_rate_multiplier=0.5)
+    settings = dict(one.split("=") for one in found.settings)
     assert (settings["train.steps"], settings["train.batch_size"]) == ("18", "10")
     assert float(settings["optim.lr"]) == 0.002
-    assert used["n_epochs"] == 2
-    settings, used = plan(batch_size=1000)
-    assert settings["train.batch_size"] == "90"
-    assert int(settings["train.steps"]) == 9  # as many epochs as the recipe would have done
+    assert found.epochs == 2
+    found = plan(batch_size=1000)
+    assert found.batch_size == 90
+    assert found.steps == 9  # as many epochs as the recipe would have done
+    assert "train.evaluate_every=2" in found.settings

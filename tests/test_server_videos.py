@@ -178,7 +178,7 @@ def test_other_bad_requests_are_refused(server: Served) -> None:
         ("POST", f"/v1/videos/{absent}/remix", 404),
         ("GET", "/v1/videos/..%2F..%2Fetc", 404),
         ("GET", "/v1/videos/video_x", 400),
-        ("GET", f"/v1/videos?after={absent}", 404),
+        ("GET", f"/v1/videos?after={absent}", 400),
         ("GET", "/v1/videos?limit=1000", 400),
         ("GET", "/v1/videos?order=up", 400),
     ):

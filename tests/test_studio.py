@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from PIL import Image
 
+from film_files import file_of as film_file
 from serving import Served, serving
+from tiny_bundle import write_bundle
+from wenfang.database import Database
+from wenfang.jobs import Job, Queue, Submission
+from wenfang.jobs.tables import jobs
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
 # CI sets WENFANG_BROWSER, so that a browser that is missing there is a failure and no skip.
@@ -41,7 +49,9 @@ PHONE_PX = 390
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("studio"), door="studio", workers=1) as served:
+    home = tmp_path_factory.mktemp("studio")
+    write_bundle(home / "bundles" / "gpt2", "gpt2")
+    with serving(home, door="studio", workers=1) as served:
         yield served
 
 
@@ -139,6 +149,101 @@ def test_a_card_is_made_shown_verified_and_approved(
     page.locator(".wf-text:visible").first.wait_for()
     page.get_by_role("button", name="Approve", exact=True).click()
     page.get_by_text("approved", exact=True).wait_for()
+
+
+def open_page(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+    page.wait_for_timeout(500)
+
+
+def finished_film(server: Served) -> Job:
+    """A film as its job leaves it, made by a test."""
+    asked = {"prompt": "rain on the river", "size": "720x1280", "seconds": 4, "settings": {}}
+    database = Database.open(f"sqlite:///{server.home / 'wenfang.sqlite'}")
+    queue = Queue(database=database)
+    # Of a kind that no worker asks for, until it is finished.
+    queue.submit(Submission(kind="waiting", request=asked, subject="720x1280", units=4.0))
+    job = queue.claim("hand", ["waiting"])
+    assert job
+    folder = server.home / "jobs" / job.id
+    folder.mkdir(parents=True)
+    (folder / "film.mp4").write_bytes(film_file())
+    Image.new("RGB", (64, 48), "navy").save(folder / "still.webp")
+    files = {"video": str(folder / "film.mp4"), "thumbnail": str(folder / "still.webp")}
+    assert queue.finish(job, {"files": files, "manifests": {}, "facts": {}}, 1.0, 0)
+    with database.writing() as connection:
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(kind="film"))
+    database.close()
+    return job
+
+
+def test_a_film_is_reviewed_in_a_player(page: Any, server: Served) -> None:
+    job = finished_film(server)
+    visit(page, server, "en")
+    open_page(page, "Review")
+    film = page.locator(f"video[src*='{job.id}']:visible").first
+    film.wait_for()
+    assert "rain on the river" in page.locator(".wf-text:visible").first.inner_text()
+    page.wait_for_function("one => one.readyState >= 1", arg=film.element_handle())
+    assert film.evaluate("one => one.duration") == pytest.approx(2, abs=0.1)
+    assert page.locator("img[src*='still.webp']:visible").count() == 0  # the player shows it
+    page.get_by_label("Why").fill("too short")
+    page.get_by_role("button", name="Reject", exact=True).click()
+    page.get_by_text("rejected", exact=True).wait_for()
+
+
+TRAINING = {
+    "en": ("Train", "What to learn", "a model of texts, tuned by examples",
+           "Begin with the model", "Name of the new model", "Keep it"),
+    "zh": ("训练", "学什么", "文字模型，用例子调校", "从哪个模型开始", "新模型的名字", "保留"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_model_is_trained_seen_at_work_compared_and_kept(
+    page: Any, server: Served, tmp_path: Path, language: str
+) -> None:
+    tab, learn, recipe, begin, named, keep = TRAINING[language]
+    examples = tmp_path / "mine.jsonl"
+    rows = [{"prompt": f"p {number}", "completion": f" c {number}"} for number in range(10)]
+    examples.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    visit(page, server, language)
+    open_page(page, tab)
+    page.get_by_label(learn).click()
+    page.get_by_role("option", name=recipe, exact=True).click()
+    page.wait_for_timeout(1500)  # which models fit is asked anew
+    page.get_by_label(begin).click()
+    page.get_by_role("option", name="gpt2", exact=True).first.click()
+    panel = page.locator("[role=tabpanel]:visible").first
+    panel.locator("input[type=file]").set_input_files(str(examples))
+    panel.get_by_text("mine.jsonl").first.wait_for()
+    name = f"mine-{language}"
+    page.get_by_label(named).fill(name)
+    panel.locator("button.primary").click()
+    sides = panel.locator(".wf-pair section")
+    sides.locator("h4", has_text=name).wait_for()  # until then it is an earlier run's
+    assert sides.locator("h4").all_inner_texts() == ["gpt2", name]
+    old, new = (sides.nth(side).locator(".wf-asked").all_inner_texts() for side in (0, 1))
+    assert old == new
+    assert set(old) <= {row["prompt"] for row in rows}
+    assert panel.locator("details").count() >= 1  # the samples before the last ones
+    assert panel.locator("svg[role=img] polyline").count() >= 1
+    assert page.faults == []
+    panel.get_by_role("button", name=keep, exact=True).click()
+    panel.get_by_text(name, exact=False).last.wait_for()
+    page.wait_for_timeout(2000)
+    assert (server.home / "bundles" / name / "manifest.json").is_file()
+    other = server.http("none").get("/studio/files/job-00000000000000000000/samples/old/0.png")
+    assert other.status_code == 404
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Drop File Here"), ("zh", "点击上传")])
+def test_words_of_the_toolkit_are_in_the_language_of_the_page(
+    page: Any, server: Served, language: str, words: str
+) -> None:
+    visit(page, server, language)
+    open_page(page, PAGES[language][6])
+    assert words in page.locator("[role=tabpanel]:visible").first.inner_text()
 
 
 def test_errors_are_said_in_plain_words(page: Any, server: Served) -> None:

@@ -22,11 +22,14 @@ from torch.optim import Optimizer
 
 from wenfang.atomic import new_folder, sha256_file, write_json, write_text
 from wenfang.errors import BundleError, DiskError, TrainingError
+from wenfang.int8 import quantise, restore
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CARD, MANIFEST, LINEAGE = "README.md", "manifest.json", "lineage.json"
 PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 STEP_PREFIX = "step_"
+# A matrix in 8 bits has its scales beside it, under its name and this.
+SCALES, LEAST_IN_EIGHT_BITS = ":scales", 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +52,9 @@ class BundleFiles:
         return found
 
     def stored_tensors(self) -> dict[str, Tensor]:
-        """The weights in the kind of number that they are stored in."""
+        """The weights in the kind of number that they are stored in; float32 for 8 bits."""
         try:
-            found: dict[str, Tensor] = load_file(self.folder / WEIGHTS)
+            found = _out_of_eight_bits(load_file(self.folder / WEIGHTS))
         except SafetensorError as error:
             raise BundleError(
                 "{path} is not a readable safetensors file: {reason}",
@@ -151,6 +154,34 @@ def weights_to_store(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
             seen.add(id(parameter))
             stored[name] = parameter.detach().to("cpu", dtype).contiguous()
     return stored
+
+
+def in_eight_bits(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Large matrices and kernels as int8, each with a scale for every row of its first axis.
+
+    What has one axis, or few numbers, stays as it is: it weighs little and errs most.
+    """
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim < 2 or tensor.numel() < LEAST_IN_EIGHT_BITS:
+            found[name] = tensor
+            continue
+        integers, scales = quantise(tensor.float().flatten(1).numpy())
+        found[name] = torch.from_numpy(integers).view(tensor.shape)
+        found[name + SCALES] = torch.from_numpy(scales)
+    return found
+
+
+def _out_of_eight_bits(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    found = {}
+    for name, tensor in tensors.items():
+        scales = tensors.get(name + SCALES)
+        if scales is not None:
+            weight = restore(tensor.flatten(1).numpy(), scales.numpy())
+            found[name] = torch.from_numpy(weight).view(tensor.shape)
+        elif not name.endswith(SCALES):
+            found[name] = tensor
+    return found
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:

@@ -97,6 +97,8 @@ class Task:
     """Everything that a run needs, built from a recipe.
 
     watch  what an evaluation's values warn of, as a message; nothing for most
+    show   looks at the model as an evaluation measures it, at this step; it draws nothing from
+           the run's own randomness
     """
 
     model: nn.Module
@@ -106,11 +108,14 @@ class Task:
     evaluate: Callable[[nn.Module], dict[str, float]]
     fingerprint: str
     watch: Callable[[dict[str, float]], str] = lambda values: ""
+    show: Callable[[nn.Module, int], None] = lambda model, step: None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What happened: kind is start, step, evaluate, warning (by `text`), checkpoint or done."""
+    """What happened: kind is start, step, evaluate, warning (by `text`), checkpoint or done; where
+    samples are asked for, samples or compared, `text` being the folder or file that tells them.
+    """
 
     kind: str
     step: int
@@ -263,6 +268,8 @@ class Trainer:
             self.average.swap(self.task.model)
         with torch.no_grad():
             values = self.task.evaluate(self.task.model)
+            if not self.share.rank:
+                self.task.show(self.task.model, self.step)
         if self.average:
             self.average.swap(self.task.model)
         return values

@@ -56,7 +56,7 @@ class Completer:
 
     def unmarked(self, options: PairOptions) -> str:
         """Why a text made so carries no watermark, as a message template."""
-        if options.sampling.temperature == 0:
+        if options.sampling.greedy:
             return keyed("a text without chance in it holds no watermark")
         return keyed("the model's tokens are not characters, and only those are marked")
 

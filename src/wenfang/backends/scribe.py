@@ -44,7 +44,7 @@ class Scribe:
         """Why a text drawn so carries no watermark, as a message template; None if it does."""
         if shape.sampling.maximum_tokens < SHORTEST_TOKENS:
             return keyed("the text is too short for a watermark")
-        if shape.sampling.temperature == 0:
+        if shape.sampling.greedy:
             return keyed("a text without chance in it holds no watermark")
         if shape.constraints.given:
             return keyed("a text held to constraints has too little chance in it for a watermark")

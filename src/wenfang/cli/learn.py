@@ -71,6 +71,7 @@ def stage_names() -> dict[str, str]:
     return {
         "data": t("reading the data"),
         "bundle": t("writing the bundle"),
+        "comparison": t("comparing it with the older one"),
         "likelihood": t("measuring the likelihood"),
         "baseline": t("counting n-grams for the baseline"),
         "writing": t("writing"),
@@ -105,11 +106,17 @@ def train(
     ] = None,
     settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help=t("Go on with the run."))] = False,
+    samples: Annotated[
+        int, typer.Option(help=t("So often show what it makes; then compare it with another."))
+    ] = 0,
+    against: Annotated[
+        str | None, typer.Option(help=t("The model to compare with; by itself, the older one."))
+    ] = None,
     job: AsJob = False,
     as_json: AsJson = False,
 ) -> int:
     """Train a model by a recipe, export its bundle and measure it."""
-    from wenfang.engine.learning import measured_gain, train_recipe
+    from wenfang.engine.learning import Training, measured_gain, train_recipe
 
     if job:
         asked = {
@@ -119,24 +126,27 @@ def train(
             "settings": tuple(settings or ()),
             "output": str(output.resolve()) if output else "",
             "resume": resume,
+            "samples": samples,
+            "against": jobs.whole(against),
         }
         return jobs.queue("train", asked, as_json)
+    wanted = Training(
+        recipe=recipe,
+        run=output,
+        data=data,
+        base=base or "",
+        settings=tuple(settings or ()),
+        resume=resume,
+        samples=samples,
+        against=against or "",
+    )
     with Bar(quiet=as_json) as bar:
         meter = _Meter(bar)
-        folder = train_recipe(
-            recipe,
-            output,
-            data=data,
-            base=base,
-            settings=tuple(settings or ()),
-            resume=resume,
-            on_event=meter,
-            on_stage=meter.stage,
-        )
+        folder = train_recipe(wanted, meter, meter.stage)
     found = {**meter.last, **measured_gain(folder)}
     if as_json:
         where = {"bundle": str(folder), "run": str(folder.parent)}
-        show.as_json({**where, **found, "told": meter.told})
+        show.as_json({**where, **found, **meter.made, "told": meter.told})
     else:
         for name, value in found.items():
             print(f"{name}  {value:.4f}")
@@ -145,13 +155,16 @@ def train(
 
 
 class _Meter:
-    """Turns a trainer's events into the bar's words; keeps the last numbers and what was told."""
+    """Turns a trainer's events into the bar's words; keeps the last numbers, what was told, and
+    where the last samples and the comparison lie.
+    """
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
         self._note = ""
         self.last: dict[str, float] = {}
         self.told: list[str] = []
+        self.made: dict[str, str] = {}
 
     def stage(self, stage: str) -> None:
         """Say which stage has begun, or what the data's owner should know."""
@@ -166,6 +179,9 @@ class _Meter:
             self._bar.say(t("step {step}: {numbers}", step=event.step, numbers=numbers))
         elif event.kind == "warning":
             self.told.append(event.text)
+            self._bar.say(event.text)
+        elif event.kind in ("samples", "compared"):
+            self.made[event.kind] = event.text
             self._bar.say(event.text)
         elif event.kind == "step":
             loss = " ".join(f"{k} {v:.3f}" for k, v in event.values.items() if k.endswith("loss"))

@@ -184,7 +184,7 @@ def keys_add(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help=t("A limit: requests_a_minute, seconds_a_day or storage_bytes."),
+            help=t("A limit: requests_a_minute, requests_a_day, seconds_a_day or storage_bytes."),
         ),
     ] = None,
     as_json: AsJson = False,

@@ -41,6 +41,7 @@ def _serve(
 
         from wenfang.database import Database
         from wenfang.server import ServeSettings, build_app
+        from wenfang.server.patience import patient
         from wenfang.server.people import People
         from wenfang.server.tokens import new_printed_key
     except ModuleNotFoundError as error:
@@ -67,6 +68,7 @@ def _serve(
         host=chosen.host,
         port=chosen.port,
         log_level="warning",
+        http=patient(chosen.head_s),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
         server_header=False,

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from wenfang.data.batches import Share, keep_newest, pad, require_batch
 from wenfang.data.chorales import piece_of
 from wenfang.data.part_tokens import (
+    GIVEN,
     MOST_BARS,
+    PIECE,
     RANGES,
     Asked,
     drawn_known,
@@ -31,7 +34,7 @@ from wenfang.media.four_parts import REST, VOICES, FourParts
 from wenfang.tokenizer import PADDING, Tokenizer, train_characters
 
 FARTHEST = 6  # semitones
-Row = tuple[np.ndarray, int]  # ids, and the place of the first that is predicted
+Row = tuple[np.ndarray, np.ndarray]  # ids (T,) int64, and which of them are predicted, bool
 SHORTENED, LEAST_BARS = 0.3, 4  # share of the pieces of which only an end is learnt
 
 
@@ -51,10 +54,26 @@ def read_pieces(records: Iterable[Mapping[str, Any]]) -> tuple[FourParts, ...]:
 
 
 def example(piece: FourParts, asked: Asked, tokenizer: Tokenizer) -> Row:
-    """Ids of what is asked and of the piece, and the place of the piece's first."""
+    """A piece after what is asked; only what is neither asked nor given is predicted."""
     opening = prompt_tokens(asked)
-    names = [*opening, *piece_tokens(piece)]
-    return np.array([tokenizer.id(name) for name in names]), len(opening)
+    names = [*opening, *piece_tokens(piece, asked.known)]
+    predicted = np.ones(len(names), np.bool_)
+    predicted[: len(opening) + 1] = False  # the first bar tells how many are asked
+    given = False
+    for place, name in enumerate(names):
+        given = given or name == GIVEN
+        if given:
+            predicted[place] = False
+        given = given and name != PIECE
+    return np.array([tokenizer.id(name) for name in names]), predicted
+
+
+def padded(rows: list[Row], padding: int) -> dict[str, Tensor]:
+    """tokens (b, T + 1) int64 and weight (b, T) float32: 1 where the next token is predicted."""
+    batch = pad([(ids, 0) for ids, _ in rows], padding)
+    for row, (ids, predicted) in enumerate(rows):
+        batch["weight"][row, : len(ids) - 1] = torch.from_numpy(predicted[1:]).float()
+    return batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +89,7 @@ class PartBatches:
     epochs: dict[int, tuple[list[Row], np.ndarray]] = field(default_factory=dict, init=False)
 
     def batch(self, index: int, share: Share) -> dict[str, Tensor]:
-        """tokens (b, T + 1) int64 and weight (b, T), 1 on the piece, 0 on what is asked."""
+        """tokens (b, T + 1) int64 and weight (b, T), 0 on what is asked and given."""
         require_batch(len(self.pieces), self.batch_size)
         per_epoch = len(self.pieces) // self.batch_size
         epoch, position = divmod(index, per_epoch)
@@ -79,7 +98,7 @@ class PartBatches:
             self.epochs[epoch] = self._epoch(epoch, per_epoch)
         rows, order = self.epochs[epoch]
         chosen = order[position][share.of(self.batch_size)]
-        return pad([rows[row] for row in chosen], self.tokenizer.id(PADDING))
+        return padded([rows[row] for row in chosen], self.tokenizer.id(PADDING))
 
     def _epoch(self, epoch: int, per_epoch: int) -> tuple[list[Row], np.ndarray]:
         """Every piece as it is learnt this time, and the rows of each batch."""

@@ -1,19 +1,21 @@
-"""Four voices as tokens: what is asked, what is given, and then the piece, event by event.
+"""Four voices as tokens: what is asked, and then the piece, bar by bar.
 
-    key metre upbeat density GIVEN given-bars PIECE bars END
+    key metre upbeat density bar bar ... END
+    bar = |left [GIVEN what is given NEXT how the given voices go on PIECE] what is not given
 
 A bar begins with how many are left, so that a piece knows where it ends. Within it stand the
 sixteenths at which something begins (`@0` to `@15`), each followed by the voices that begin a note
-or fall silent there, from the highest: `S60`, `B-`. Whoever is not named goes on. In the given bars
-a voice that is not told is marked once, by `S?`. Composing, going on, harmonising, varying and
-filling in are one task with other things given.
+or fall silent there, from the highest: `S60`, `B-`. Whoever is not named goes on. What is given of
+a bar is told ahead of the rest of it, with the pitches upon which the given voices enter the next
+bar; a voice that is not given is marked there once, by `S?`. Composing, going on, harmonising,
+varying and filling in are one task with other things given.
 
 B batch, T time
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -33,14 +35,14 @@ BAR_CELLS = MOST_BEATS * BEAT
 DENSITIES = ("sparse", "even", "flowing")
 # New notes a beat, all voices together, that divide the chorales into three parts of one size.
 DENSITY_BOUNDS = (3.4, 3.9)
-GIVEN, PIECE = "<given>", "<piece>"
+GIVEN, NEXT, PIECE = "<given>", "<next>", "<piece>"
 Known = NDArray[np.bool_]  # (bars, 4): which voice of which bar is given
 
 
 @cache
 def vocabulary() -> tuple[str, ...]:
     """Every token but those that a tokenizer has anyway."""
-    found = [GIVEN, PIECE]
+    found = [GIVEN, NEXT, PIECE]
     found += [str(Key(tonic=tonic, minor=minor)) for minor in (False, True) for tonic in range(12)]
     found += [f"{beats}/4" for beats in range(2, MOST_BEATS + 1)]
     found += [f"upbeat{number}" for number in range(BAR_CELLS)]
@@ -89,42 +91,66 @@ class Asked:
 
 
 def prompt_tokens(asked: Asked) -> list[str]:
-    """What stands before the piece, PIECE included."""
-    told = [str(asked.key), f"{asked.beats}/4", f"upbeat{asked.upbeat}", f"density-{asked.density}"]
-    told.append(GIVEN)
-    if asked.given is None or asked.known is None or not asked.known.any():
-        told.append(f"|{asked.bars}")  # nothing is told but the length
-    else:
-        told += list(_bars(asked.given, asked.known))
-    return [*told, PIECE]
+    """What stands before the piece."""
+    return [
+        str(asked.key),
+        f"{asked.beats}/4",
+        f"upbeat{asked.upbeat}",
+        f"density-{asked.density}",
+    ]
 
 
-def piece_tokens(piece: FourParts) -> list[str]:
-    """The piece itself, END included."""
-    return [*_bars(piece, None), END]
-
-
-def _bars(piece: FourParts, known: Known | None) -> Iterator[str]:
-    """Bars of a piece, or what is known of them, one after the other."""
+def piece_tokens(piece: FourParts, known: Known | None = None) -> list[str]:
+    """The piece itself, END included, and in it what is given ahead of what is not."""
+    if known is None:
+        known = np.zeros((piece.bars, len(VOICES)), np.bool_)
+    names: list[str] = []
     sounding: list[int | None] = [None] * len(VOICES)  # what a reader believes to go on
-    at = 0
-    for bar in range(piece.bars):
-        yield f"|{piece.bars - bar}"
-        told = [known is None or bool(known[bar, voice]) for voice in range(len(VOICES))]
-        for voice, is_told in enumerate(told):
-            if not is_told:
-                yield f"{LETTERS[voice]}?"
-                sounding[voice] = None
-        while at < len(piece) and piece.place(at)[0] == bar:
-            begun = [
-                _sign(piece, at, voice)
-                for voice in range(len(VOICES))
-                if told[voice] and _begins(piece, at, voice, sounding)
-            ]
-            if begun:
-                yield f"@{piece.place(at)[1]}"
-                yield from begun
-            at += 1
+    for bar, (places, ahead) in enumerate(
+        zip(_places(piece), given_tokens(piece, known), strict=True)
+    ):
+        names += [f"|{piece.bars - bar}", *ahead]
+        names += _events(piece, places, np.flatnonzero(~known[bar]), sounding)
+        for voice in np.flatnonzero(known[bar]):
+            sounding[voice] = int(piece.pitches[places[-1], voice])
+    return [*names, END]
+
+
+def given_tokens(given: FourParts, known: Known) -> list[list[str]]:
+    """What is told of each bar ahead of the rest of it: from GIVEN to PIECE, or nothing."""
+    places = _places(given)
+    sounding: list[int | None] = [None] * len(VOICES)
+    found: list[list[str]] = []
+    for bar in range(given.bars):
+        told, hidden = np.flatnonzero(known[bar]), np.flatnonzero(~known[bar])
+        names = [f"{LETTERS[voice]}?" for voice in hidden]
+        for voice in hidden:
+            sounding[voice] = None
+        names += _events(given, places[bar], told, sounding)
+        following = np.flatnonzero(known[bar + 1]).tolist() if bar + 1 < given.bars else []
+        if following:
+            names += [NEXT, *(_sign(given, places[bar + 1][0], voice) for voice in following)]
+        found.append([GIVEN, *names, PIECE] if len(told) or following else [])
+    return found
+
+
+def _places(piece: FourParts) -> list[list[int]]:
+    """Where each bar lies upon the grid."""
+    found: list[list[int]] = [[] for _ in range(piece.bars)]
+    for at in range(len(piece)):
+        found[piece.place(at)[0]].append(at)
+    return found
+
+
+def _events(
+    piece: FourParts, places: Sequence[int], voices: Iterable[int], sounding: list[int | None]
+) -> Iterator[str]:
+    """What begins in a bar in some voices; `sounding` goes on with it."""
+    for at in places:
+        begun = [_sign(piece, at, one) for one in voices if _begins(piece, at, one, sounding)]
+        if begun:
+            yield f"@{piece.place(at)[1]}"
+            yield from begun
 
 
 def _begins(piece: FourParts, at: int, voice: int, sounding: list[int | None]) -> bool:
@@ -146,6 +172,22 @@ def told_by(name: str) -> tuple[int, int] | None:
     return LETTERS.index(name[0]), REST if name[1:] == "-" else int(name[1:])
 
 
+def told_within(tokens: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """(bar, cell, voice, pitch or REST) of everything that tokens say to begin, up to END."""
+    bar = cell = -1
+    for name in tokens:
+        if name == END:
+            break
+        if name.startswith("|"):
+            bar, cell = bar + 1, -1
+        elif name in (NEXT, PIECE):
+            cell = -1  # until a place is named again
+        elif name.startswith("@"):
+            cell = int(name[1:])
+        elif (told := told_by(name)) and bar >= 0 and cell >= 0:
+            yield (bar, cell, *told)
+
+
 def piece_from(tokens: Sequence[str], asked: Asked) -> FourParts:
     """What `piece_tokens` told, in the metre and key that were asked; what comes after END counts
     not, and whatever stands before its place is left out.
@@ -155,20 +197,11 @@ def piece_from(tokens: Sequence[str], asked: Asked) -> FourParts:
     length = asked.bars * bar_cells - ahead
     pitches = np.full((length, len(VOICES)), REST, np.int16)
     struck = np.zeros(pitches.shape, np.bool_)
-    bar = cell = -1
-    for name in tokens:
-        if name == END:
-            break
-        if name.startswith("|"):
-            bar, cell = bar + 1, -1
-        elif name.startswith("@"):
-            cell = int(name[1:])
-        elif (told := told_by(name)) and bar >= 0 and cell >= 0:
-            voice, pitch = told
-            at = bar * bar_cells + cell - ahead
-            if 0 <= at < length:
-                pitches[at:, voice] = pitch
-                struck[at, voice] = pitch != REST
+    for bar, cell, voice, pitch in told_within(tokens):
+        at = bar * bar_cells + cell - ahead
+        if 0 <= at < length:
+            pitches[at:, voice] = pitch
+            struck[at, voice] = pitch != REST
     return FourParts(
         pitches=pitches, struck=struck, beats=asked.beats, upbeat=asked.upbeat, key=asked.key
     )

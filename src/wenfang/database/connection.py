@@ -207,8 +207,12 @@ def _prepare_postgresql(connection: Any, record: object) -> None:
 def _prepare_sqlite(connection: Any, record: object) -> None:
     # Transactions are begun by `_begin_sqlite`, not by the driver before its first write.
     connection.isolation_level = None
-    # FULL: a job that somebody was told of is there after a power cut too.
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",  # a job that somebody was told of is there after a power cut too
+        "secure_delete = ON",  # what is erased leaves no bytes in free pages
+        "foreign_keys = ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from wenfang import config
 from wenfang.atomic import sha256_file
 from wenfang.backends.composer import (
+    HARMONISING,
     Composer,
     PartSampling,
     continued,
@@ -171,6 +172,10 @@ class Composed(Asset):
         }
 
 
+def _says(settings: object, name: str) -> bool:
+    return isinstance(settings, Mapping) and name in settings
+
+
 class MusicModel(BundleMaker):
     """A loaded bundle that composes for four voices."""
 
@@ -190,6 +195,9 @@ class MusicModel(BundleMaker):
         raises BriefError and MediaError for a start that cannot be gone on from
         """
         options = config.from_dict(MusicOptions, settings, where="settings")
+        if options.task == "harmonise" and not _says(settings.get("sampling"), "temperature"):
+            cooler = replace(options.sampling, temperature=HARMONISING.temperature)
+            options = replace(options, sampling=cooler)
         wish = _Wish.of(prompt, options)
         start = self._start(options)
         asked = [self._asked(options, wish, start, seed) for seed in seeds]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from wenfang.data.picture_folder import PictureRequest, prepare_pictures
 from wenfang.data.prepare import prepare
 from wenfang.data.request import Event as DataEvent
 from wenfang.data.request import Profile, Source, request_for
+from wenfang.engine.keeping import label_settings
 from wenfang.errors import ConfigError, UsageError
 from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.samples import SamplePlan
 from wenfang.recipes.suite import OnStage, SuiteConfig, evaluate
 from wenfang.recipes.train import OWN, TrainRequest, find_dataset, train
 from wenfang.recipes.tune_suite import GAIN, measure, measure_gain
@@ -29,6 +32,7 @@ from wenfang.trainer import OnEvent
 PROFILES: tuple[Profile, ...] = ("english", "chinese", "verse", "none")
 PICTURES = "pictures"  # a profile of its own: a folder of pictures in place of texts
 DATA_VARIABLE = "WENFANG_DATA"
+LOOKS_MOST = 100
 
 
 def prepare_sources(
@@ -85,35 +89,62 @@ def data_root() -> Path | None:
     return Path(named) if named else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is trained, by names, as a command and a job say it.
+
+    run      its folder; None: `runs/<recipe>` of the home
+    base     the bundle that it starts from
+    samples  how often it shows what it makes; 0: never
+    against  the bundle that the result is compared with; "": see `comparison.older_of`
+    """
+
+    recipe: str
+    run: Path | None = None
+    data: Path | None = None
+    base: str = ""
+    settings: tuple[str, ...] = ()
+    resume: bool = False
+    samples: int = 0
+    against: str = ""
+
+    def plan(self) -> SamplePlan:
+        """Its samples, labelled as files are here.
+
+        raises UsageError for a number that is none, NotFoundError for a bundle that is not here
+        """
+        if not 0 <= self.samples <= LOOKS_MOST:
+            raise UsageError(
+                "--samples is {value}; it must be 0 to {most}", value=self.samples, most=LOOKS_MOST
+            )
+        folder = find_bundle(self.against) if self.against else None
+        return SamplePlan(count=self.samples, against=folder, label=label_settings())
+
+
 def train_recipe(
-    recipe: str,
-    run: Path | None = None,
-    *,
-    data: Path | None = None,
-    base: str | None = None,
-    settings: tuple[str, ...] = (),
-    resume: bool = False,
+    asked: Training,
     on_event: OnEvent = lambda event: None,
     on_stage: OnStage = lambda stage: None,
 ) -> Path:
-    """Train a recipe; the run's folder is `runs/<recipe>` of the home unless one is given."""
-    if base and is_sum(base):
+    """Train a recipe; the folder of its bundle."""
+    if asked.base and is_sum(asked.base):
         raise UsageError(
             "{name} is a base with adapters; make one bundle of it with wenfang export "
             "--to bundle, and name that",
-            name=base,
+            name=asked.base,
         )
-    own = recipe in OWN
-    named = Path(recipe).stem
-    if own and data:
-        named = f"{Path(base or recipe).name}-{data.resolve().stem}"
+    own = asked.recipe in OWN
+    named = Path(asked.recipe).stem
+    if own and asked.data:
+        named = f"{Path(asked.base or asked.recipe).name}-{asked.data.resolve().stem}"
     request = TrainRequest(
-        recipe=recipe,
-        run=run or home() / "runs" / named,
-        data=data if own else data or data_root(),
-        base=find_bundle(base) if base else None,
-        settings=settings,
-        resume=resume,
+        recipe=asked.recipe,
+        run=asked.run or home() / "runs" / named,
+        data=asked.data if own else asked.data or data_root(),
+        base=find_bundle(asked.base) if asked.base else None,
+        settings=asked.settings,
+        resume=asked.resume,
+        samples=asked.plan(),
     )
     return train(request, on_event, on_stage)
 
@@ -179,4 +210,11 @@ def _recipe_of(ancestors: list[dict[str, Any]]) -> Recipe:
     raise ConfigError("the bundle's lineage names no recipe; give its data set with --data")
 
 
-__all__ = ["DataEvent", "evaluate_bundle", "measured_gain", "prepare_sources", "train_recipe"]
+__all__ = [
+    "DataEvent",
+    "Training",
+    "evaluate_bundle",
+    "measured_gain",
+    "prepare_sources",
+    "train_recipe",
+]

@@ -14,11 +14,12 @@ from wenfang.backends.draughtsman import UNSEEN, Draughtsman, Watch
 from wenfang.backends.painter import Stream, Toward
 from wenfang.backends.texts import OnText
 from wenfang.engine.asset import Asset, BundleMaker, drawn_manifest
-from wenfang.engine.picture_options import PictureOptions, start_of
+from wenfang.engine.picture_options import PictureOptions, start_of, usual_strength
 from wenfang.media.image import encode_png
 from wenfang.media.sheet import contact_sheet
 from wenfang.media.traced import traced
 from wenfang.models.load import Loaded
+from wenfang.models.vae import VAE
 from wenfang.seal import Payload
 
 SVG = "image/svg+xml"
@@ -133,9 +134,13 @@ class PictureModel(BundleMaker):
         return self._painted(prompt, contact_sheet(images), options, facts)
 
     def _options(self, settings: Mapping[str, object]) -> PictureOptions:
-        """As asked for; how a picture is enlarged is decided here, so that its manifest tells."""
+        """As asked for; what is left open is decided here, so that a manifest tells: how a picture
+        is enlarged, and how far it goes from the one that it begins with.
+        """
         options = config.from_dict(PictureOptions, settings, where="settings")
-        return replace(options, enlarged=self._draughtsman.settled(options.finish).enlarged)
+        usual = usual_strength(options, autoencoder=isinstance(self.loaded.model, VAE))
+        enlarged = self._draughtsman.settled(options.finish).enlarged
+        return replace(options, enlarged=enlarged, strength=options.strength or usual)
 
     def _images(
         self,

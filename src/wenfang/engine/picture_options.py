@@ -25,6 +25,9 @@ from wenfang.store import home
 
 MOST_SIDE_PX = 4096
 MOST_MARGIN = 0.4
+VARIED = 0.6
+VARIED_BY_AUTOENCODER = 0.2  # of the way to chance: beyond, its pictures fall apart
+PAINTED_ANEW = 1.0  # a mask says where; how much may change there is all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class PictureOptions:
               colours; "superresolve" takes it for a picture `times` as small as the model's and
               draws what it may have been; "denoise" takes its grain away
     strength  of "vary": share of the way that is walked again: near 0 little of it changes, at 1
-              all may
+              all may; 0: as what is asked wants it, see `usual_strength`
     times     of "superresolve": 2 or 4, say
     noise     of "denoise": deviation of the grain, of 255 levels; 0: it is estimated
     mask      a file whose white parts are painted anew while the rest of `start` stays
@@ -59,7 +62,7 @@ class PictureOptions:
     share: float = 0.5
     start: str = ""
     task: Task = "vary"
-    strength: float = 0.6
+    strength: float = 0.0
     times: int = 4
     noise: float = 0.0
     mask: str = ""
@@ -78,7 +81,7 @@ class PictureOptions:
                 "settings.share is {value}; it must be 0 to {most}", value=self.share, most=1
             )
         read_palette(self.palette)
-        if not 0 < self.strength <= 1:
+        if not 0 <= self.strength <= 1:
             raise ConfigError(
                 "settings.strength is {value}; it must be above 0 and at most 1",
                 value=self.strength,
@@ -102,6 +105,13 @@ class PictureOptions:
                 "neither mask nor margin",
                 task=self.task,
             )
+
+
+def usual_strength(options: PictureOptions, *, autoencoder: bool) -> float:
+    """How far a picture goes from the one that it begins with, where nobody says it."""
+    if options.mask:
+        return PAINTED_ANEW
+    return VARIED_BY_AUTOENCODER if autoencoder and options.start else VARIED
 
 
 def require_side(side_px: int) -> None:

@@ -17,6 +17,7 @@ from wenfang import config
 from wenfang.database import Database
 from wenfang.errors import ConfigError, DatabaseError, NotFoundError
 from wenfang.jobs import Estimate, Happening, Job, Queue, Submission, Worker, estimate
+from wenfang.store import home
 
 Kind: TypeAlias = Literal["create", "generate", "train", "evaluate", "prepare", "seal", "film"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -158,6 +159,12 @@ def text_of(job: Job) -> str:
     result: Any = job.result or {}
     made = result.get("pieces") or result.get("generated") or [{}]
     return str(made[0].get("text") or "")
+
+
+def run_folder(job: Job) -> Path:
+    """Where a training job's run lies."""
+    asked = str(job.request.get("output") or "")
+    return Path(asked) if asked else home() / "runs" / job.id
 
 
 def clean(queue: Queue, older_s: float = KEPT_S) -> int:

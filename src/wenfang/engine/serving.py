@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,8 +21,8 @@ from typing import Any, Literal
 from wenfang.engine import serving_verbs
 from wenfang.engine.batching import TextBatch
 from wenfang.engine.serving_texts import TextDesk, text_model
-from wenfang.engine.verb import Verb
-from wenfang.errors import StoppedError, WenfangError
+from wenfang.engine.verb import Verb, require_wanted
+from wenfang.errors import WenfangError
 from wenfang.language import set_language, speaking
 
 Line = Literal["quick", "slow"]
@@ -71,11 +72,27 @@ class Serving:
                     self._take(self.connection.recv())
             except (EOFError, OSError):
                 return  # who asked is gone
+            self._write()
+
+    def _write(self) -> None:
+        """One step of all texts. A fault of ours ends those that share it, and not the process."""
+        with ExitStack() as stack:
+            stack.push(self._end_all)
             for call, content, last in self._desk.step():
                 if isinstance(content, WenfangError):
                     self._end(call, content)
                 else:
                     self._answer(Answer(call=call, content=content, last=last))
+
+    def _end_all(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> bool:
+        """Tell a fault to all whose texts share the step; whether the process goes on."""
+        if not isinstance(error, Exception):
+            return False
+        for call in self._desk.clear():
+            self._end(call, error)
+        return True
 
     def _take(self, message: Mapping[str, Any]) -> None:
         call, verb = int(message["call"]), str(message["verb"])
@@ -106,15 +123,17 @@ class Serving:
 
     def _do(self, call: int, verb: Verb, content: Mapping[str, Any]) -> None:
         stopped = self._stopped[call]
-        if stopped.is_set():
-            raise StoppedError("stopped")
+        require_wanted(stopped.is_set)
         for one in verb.run(content, stopped.is_set):
             self._answer(Answer(call=call, content=one))
         self._answer(Answer(call=call, last=True))
 
     def _done(self, call: int, future: Future[None]) -> None:
-        del self._stopped[call]
-        self._end(call, future.exception())
+        stopped = self._stopped.pop(call).is_set()
+        if stopped:  # what came up when nobody waited any more is nobody's business
+            self._answer(Answer(call=call, last=True))
+        else:
+            self._end(call, future.exception())
 
     def _end(self, call: int, error: BaseException | None) -> None:
         """The last word of a call that failed, in the language of who asked."""

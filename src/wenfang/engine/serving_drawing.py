@@ -23,8 +23,8 @@ from wenfang.engine.generating import PROGRAMS, load_model
 from wenfang.engine.painting import Painted, PictureModel, Watching
 from wenfang.engine.picture_options import PictureOptions, given_file
 from wenfang.engine.sounding import SoundAsset
-from wenfang.engine.verb import Stopped, Verb
-from wenfang.errors import BriefError, ConfigError, NotFoundError, StoppedError
+from wenfang.engine.verb import Stopped, Verb, require_wanted
+from wenfang.errors import BriefError, ConfigError, NotFoundError
 from wenfang.media.image import decode_image, encode_png
 from wenfang.store import home
 
@@ -58,8 +58,7 @@ def _picture(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     suffix, prompt = str(content["suffix"]), str(content["prompt"])
     _require_pictures(settings)
     for seed in content["seeds"]:
-        if stopped():
-            raise StoppedError("stopped")
+        require_wanted(stopped)
         if isinstance(maker, EnlargingModel):
             made = maker.draw(prompt, (seed,), settings)[0]
             _require_size(made, content.get("size"))
@@ -89,8 +88,7 @@ def _drawn(
     foreseen: SimpleQueue[Painted | None] = SimpleQueue()
 
     def on_step() -> None:
-        if stopped():
-            raise StoppedError("stopped")
+        require_wanted(stopped)
 
     def draw() -> Painted:
         try:
@@ -171,6 +169,7 @@ def _speech(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     made = maker.draw(str(content["text"]), (int(content["seed"]),), content["settings"])[0]
     if not isinstance(made, SoundAsset):
         raise NotFoundError("{model} says nothing; wenfang models lists them", model=maker.name)
+    require_wanted(stopped)
     yield {"made": _filed(made, str(content["suffix"]))}
 
 

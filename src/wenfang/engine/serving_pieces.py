@@ -7,7 +7,7 @@ from typing import Any
 
 from wenfang.engine.keeping import asset_of
 from wenfang.engine.replaying import ReplayRequest, replay
-from wenfang.engine.verb import Stopped, Verb
+from wenfang.engine.verb import Stopped, Verb, require_wanted
 from wenfang.store import Store, render_lineage
 
 
@@ -18,7 +18,8 @@ def _replay(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     """
     reference = not content.get("batched", False)
     asked = ReplayRequest(target=str(content["folder"]), reference=reference)
-    yield [one.to_dict() for one in replay(asked)]
+    found = replay(asked, on_event=lambda event: require_wanted(stopped))
+    yield [one.to_dict() for one in found]
 
 
 def _lineage(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from wenfang.engine.batching import Handle, Request, TextBatch, shares
 from wenfang.engine.generating import Generated, Model, load_model
-from wenfang.engine.verb import Stopped
+from wenfang.engine.verb import Stopped, require_wanted
 from wenfang.errors import NotFoundError, WenfangError
 
 SLOTS = 16
@@ -34,7 +34,12 @@ def text_model(name: str) -> Model:
 def write_alone(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     """The texts of a model whose steps cannot be shared."""
     model = text_model(str(content["model"]))
-    made = model.draw(str(content["prompt"]), tuple(content["seeds"]), content["settings"])
+
+    def hear(text: str) -> None:
+        require_wanted(stopped)
+
+    seeds = tuple(content["seeds"])
+    made = model.draw(str(content["prompt"]), seeds, content["settings"], hear)
     for index, text in enumerate(made):
         yield {"index": index, "piece": text.text}
     yield {"written": [_record(one) for one in made]}
@@ -81,6 +86,13 @@ class TextDesk:
         if call is not None:
             for handle in call.handles:
                 call.batch.leave(handle)
+
+    def clear(self) -> list[int]:
+        """Forget every call, and models whose steps broke off in the middle; the calls' numbers."""
+        numbers = list(self._calls)
+        self._calls.clear()
+        text_model.cache_clear()
+        return numbers
 
     def step(self) -> Iterator[tuple[int, Any, bool]]:
         """One step of all: call, what is new of it, and whether that was all; or its error."""

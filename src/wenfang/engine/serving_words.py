@@ -16,8 +16,8 @@ from wenfang.checks import Check, Material
 from wenfang.checks.judging import Judge
 from wenfang.device import DRAWING_THREADS, set_threads
 from wenfang.engine.embedding import ENCODER, load_embedder
-from wenfang.engine.verb import Stopped, Verb
-from wenfang.errors import EndpointError, NotFoundError, StoppedError
+from wenfang.engine.verb import Stopped, Verb, require_wanted
+from wenfang.errors import EndpointError, NotFoundError
 from wenfang.samplers.constraints import Watch
 
 ASKED_CHECKS = ("words", "offence", "personal")  # those that need nothing but the text
@@ -97,8 +97,7 @@ def _heard(writer: Writer, ask: Ask, stopped: Stopped) -> Iterator[str | list[Dr
     told: SimpleQueue[str | None] = SimpleQueue()
 
     def hear(text: str) -> None:
-        if stopped():
-            raise StoppedError("stopped")
+        require_wanted(stopped)
         if text:
             told.put(text)
 
@@ -134,8 +133,7 @@ def _embed(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     """
     embedder = _embedder(str(content.get("model") or ENCODER))
     yield {"width": embedder.width}
-    if stopped():
-        raise StoppedError("stopped")
+    require_wanted(stopped)
     found = embedder.embed(content["texts"])
     yield {
         "width": embedder.width,

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from wenfang.errors import StoppedError
+
 Stopped = Callable[[], bool]
+
+
+def require_wanted(stopped: Stopped) -> None:
+    """A safe point: StoppedError where nobody waits for the answer any more."""
+    if stopped():
+        raise StoppedError("stopped")
 
 
 @dataclass(frozen=True, kw_only=True)

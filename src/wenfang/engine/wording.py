@@ -16,6 +16,7 @@ def step_name(step: str) -> str:
         "seal": t("sealing"),
         "done": t("done"),
         "training": t("training"),
+        "pieces": t("pieces"),
     }.get(step, step)
 
 

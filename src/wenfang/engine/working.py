@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +16,16 @@ from wenfang.checks.policy import read_policy
 from wenfang.data.named import NAMED
 from wenfang.engine import creating, drawing, learning, sealing
 from wenfang.engine.keeping import verify_files
+from wenfang.engine.queueing import run_folder
 from wenfang.engine.working_film import FILM
 from wenfang.errors import BriefError, CheckError, ConfigError, NotFoundError, UsageError
 from wenfang.jobs import Handler, Task
+from wenfang.recipes.samples import LOOK
 from wenfang.recipes.suite import SuiteConfig
 from wenfang.recipes.train import OWN, find_recipe
 from wenfang.scenarios import find_scenario
 from wenfang.scenarios.piece import Event
 from wenfang.seal import worst
-from wenfang.store import home
 from wenfang.trainer import Event as TrainerEvent
 
 MANY = "several"  # scenarios in one file of briefs
@@ -62,7 +63,10 @@ class GenerateJob:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainJob:
-    """`train`: a recipe, or one of an earlier run."""
+    """`train`: a recipe, or one of an earlier run.
+
+    samples  how often it shows what it makes; then it is compared with the bundle `against`
+    """
 
     recipe: str
     data: str = ""
@@ -70,6 +74,8 @@ class TrainJob:
     settings: tuple[str, ...] = ()
     output: str = ""
     resume: bool = False
+    samples: int = 0
+    against: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +156,7 @@ def _about_create(asked: CreateJob) -> tuple[str, float]:
 
 
 def _create(asked: CreateJob, task: Task) -> dict[str, Any]:
-    briefs, place = task.folder / f"brief{asked.suffix}", task.folder / MADE
+    briefs, place = task.given / f"brief{asked.suffix}", task.folder / MADE
     write_text(briefs, asked.text)
     count = len(creating.briefs_of(asked.text, asked.suffix, "brief"))
     request = creating.CreateRequest(
@@ -241,10 +247,23 @@ def _check_train(asked: TrainJob) -> None:
     _require_there((asked.data,) if asked.data else ())
     if asked.base:
         find_bundle(asked.base)
+    _training(asked).plan()
+
+
+def _training(asked: TrainJob) -> learning.Training:
+    return learning.Training(
+        recipe=asked.recipe,
+        run=Path(asked.output) if asked.output else None,
+        data=Path(asked.data) if asked.data else None,
+        base=asked.base,
+        settings=asked.settings,
+        resume=asked.resume,
+        samples=asked.samples,
+        against=asked.against,
+    )
 
 
 def _train(asked: TrainJob, task: Task) -> dict[str, Any]:
-    run = Path(asked.output) if asked.output else home() / "runs" / task.job.id
     last: dict[str, float] = {}
 
     def tell(event: TrainerEvent) -> None:
@@ -253,21 +272,24 @@ def _train(asked: TrainJob, task: Task) -> dict[str, Any]:
             task.tell("numbers", step=event.step, **event.values)
         elif event.kind == "warning":
             task.tell("warning", text=event.text)
+        elif event.kind == "samples":
+            place = Path(event.text)
+            task.tell("samples", folder=place.name, **_read(place / LOOK))
+        elif event.kind == "compared":
+            task.tell("compared", **_read(Path(event.text)))
         else:
             task.report("training", event.step, event.steps, **event.values)
 
-    folder = learning.train_recipe(
-        asked.recipe,
-        run,
-        data=Path(asked.data) if asked.data else None,
-        base=asked.base or None,
-        settings=asked.settings,
-        resume=asked.resume or task.job.attempts > 1,
-        on_event=tell,
-        on_stage=lambda stage: task.tell("stage", text=stage),
-    )
+    run = run_folder(task.job)
+    wanted = replace(_training(asked), run=run, resume=asked.resume or task.job.attempts > 1)
+    folder = learning.train_recipe(wanted, tell, lambda stage: task.tell("stage", text=stage))
     numbers = {**last, **learning.measured_gain(folder)}
     return {"bundle": str(folder), "run": str(run), "numbers": numbers}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
 
 
 def _check_evaluate(asked: EvaluateJob) -> None:

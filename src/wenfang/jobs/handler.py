@@ -13,6 +13,7 @@ from wenfang.errors import BusyError, DatabaseError, DiskError, EndpointError, W
 from wenfang.jobs.job import Job
 from wenfang.jobs.queue import Queue
 
+GIVEN = "given"
 REPORT_EVERY_S = 0.5
 REPORT_EVERY_SHARE = 1e-3  # of the time so far: a long job tells some thousands, not millions
 # Faults that pass by themselves, or that a person mends without touching the job.
@@ -24,6 +25,7 @@ class Task:
     """One attempt at a job, as its handler sees it.
 
     folder   of the job's own files; every attempt has the same
+    given    within it, of files that say what is asked; erased with the request of a private job
     """
 
     job: Job
@@ -32,6 +34,11 @@ class Task:
     _began_at: float = field(default_factory=time.monotonic, init=False)
     _told_at: float = field(default=float("-inf"), init=False)
     _step: str = field(default="", init=False)
+
+    @property
+    def given(self) -> Path:
+        """Where it lies."""
+        return self.folder / GIVEN
 
     def report(self, step: str, done: float, total: float, **more: Any) -> None:
         """How far the present step is; told twice a second at most, later less, and at its ends.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
+from wenfang.atomic import canonical_json, sha256_bytes
 from wenfang.errors import WenfangError
 
 State = Literal["queued", "running", "paused", "done", "failed", "dead", "cancelled"]
@@ -119,6 +120,16 @@ class Happening:
     def record(self) -> dict[str, Any]:
         """As it is shown."""
         return {"id": self.id, "at": moment(self.at), "kind": self.kind, **self.content}
+
+
+def erased(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays of a private job's request once the job has ended: which one it was."""
+    return {"private": True, "erased": True, "sha256": sha256_bytes(canonical_json(request))}
+
+
+def is_erased(request: Mapping[str, Any]) -> bool:
+    """Whether only a digest is left of it."""
+    return bool(request.get("erased"))
 
 
 def moment(seconds: float | None) -> str | None:

@@ -14,7 +14,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from wenfang.database import Database, now
 from wenfang.errors import JobError, NotFoundError
-from wenfang.jobs.job import ENDED, Happening, Job, State, Submission, described
+from wenfang.jobs.job import (
+    ENDED,
+    Happening,
+    Job,
+    State,
+    Submission,
+    described,
+    erased,
+    is_erased,
+)
 from wenfang.jobs.tables import devices, job_events, jobs
 
 LEASE_S = 30.0
@@ -176,6 +185,7 @@ class Queue:
             row = connection.execute(struck.returning(jobs.c.id, jobs.c.state)).first()
             if row is None:
                 return False
+            _erase(connection, row.id, row.state)
             _tell(connection, row.id, "state", {"state": row.state, "error": dict(error)})
             return True
 
@@ -194,6 +204,11 @@ class Queue:
         What runs is told to stop at a safe point; everything else changes at once.
         """
         job = self.job(name)
+        if wish == "retry" and is_erased(job.request):
+            raise JobError(
+                "{id} was private, so what it was asked was erased when it ended; ask it anew",
+                id=job.id,
+            )
         with self.database.writing() as connection:
             self._recover(connection)  # nobody would hear what is asked of a worker that is gone
             for states, values in _WISHES[wish]:
@@ -206,8 +221,10 @@ class Queue:
                 row = connection.execute(changed).first()
                 if row is not None:
                     told = {"asked": wish} if row.state == "running" else {"state": row.state}
+                    _erase(connection, job.id, row.state)
                     _tell(connection, job.id, "state", told)
-                    return _job(row)
+                    now_so = sa.select(jobs).where(jobs.c.id == job.id)
+                    return _job(connection.execute(now_so).one())
         raise JobError(
             "{id} is {state}; it cannot be asked to {wish}",
             id=job.id,
@@ -338,6 +355,7 @@ class Queue:
                     jobs.c.state == values["state"],
                 )
                 return connection.execute(asked).first() is not None
+            _erase(connection, job.id, row.state)
             told = {"state": row.state}
             if row.error and row.state == "failed":
                 told["error"] = row.error
@@ -353,7 +371,8 @@ class Queue:
             .with_for_update(skip_locked=True)
         )
         freed = sa.update(jobs).where(jobs.c.id.in_(silent)).values(**_struck(gone))
-        for row in connection.execute(freed.returning(jobs.c.id, jobs.c.state, jobs.c.asked)):
+        for row in connection.execute(freed.returning(jobs.c.id, jobs.c.state)).all():
+            _erase(connection, row.id, row.state)
             _tell(connection, row.id, "state", {"state": row.state, "error": gone})
 
 
@@ -413,6 +432,17 @@ _WISHES: dict[str, tuple[tuple[tuple[State, ...], dict[str, Any]], ...]] = {
     "resume": ((("paused",), _AGAIN),),
     "retry": ((("failed", "dead", "cancelled"), _AGAIN),),
 }
+
+
+def _erase(connection: Connection, name: str, state: str) -> None:
+    """Keep no more than a digest of what a private job was asked, once it has ended."""
+    if state not in ENDED:
+        return
+    asked = sa.select(jobs.c.request).where(jobs.c.id == name)
+    request = connection.execute(asked).scalar_one()
+    if request.get("private") and not is_erased(request):
+        kept = sa.update(jobs).where(jobs.c.id == name).values(request=erased(request))
+        connection.execute(kept)
 
 
 def _tell(connection: Connection, job: str, kind: str, content: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,10 @@ from dataclasses import dataclass, field
 
 from wenfang.errors import BusyError, DatabaseError, JobError, NotFoundError
 from wenfang.jobs.hand import Hand
-from wenfang.jobs.job import Job, described
+from wenfang.jobs.handler import GIVEN
+from wenfang.jobs.job import Job, described, is_erased
 from wenfang.jobs.queue import Queue
+from wenfang.store import home
 
 POLL_S = 0.5  # between two looks at an empty queue
 LOOK_S = 2.0  # between two looks at whether the running job shall stop, at most
@@ -113,7 +116,10 @@ class Worker:
         elif not self._hand.alive:
             self._bury(job, self._hand, seconds)
         with suppress(DatabaseError, NotFoundError):
-            self.on_job(self.queue.job(job.id))
+            ended = self.queue.job(job.id)
+            if is_erased(ended.request):
+                shutil.rmtree(home() / "jobs" / job.id / GIVEN, ignore_errors=True)
+            self.on_job(ended)
 
     def _see_through(self, job: Job, hand: Hand) -> bool:
         """Renew the lease until the job has ended; whether the hand died of being stopped."""

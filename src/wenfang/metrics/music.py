@@ -26,7 +26,9 @@ NAMES = (
     "crossings_a_bar",
     "parallels_a_bar",
     "notes_a_beat",
+    "dissonant_beats_share",
 )
+DISSONANT = (1, 2, 6, 10, 11)  # semitones within an octave: seconds, sevenths, tritones
 
 
 def piece_numbers(piece: FourParts) -> dict[str, float]:
@@ -38,6 +40,7 @@ def piece_numbers(piece: FourParts) -> dict[str, float]:
                               the next
     crossings_a_bar, parallels_a_bar  sixteenths with a voice above a higher one; fifths and octaves
                               that two voices move in together
+    dissonant_beats_share     beats upon which two voices stand in a second, a seventh or a tritone
     """
     sounding = piece.pitches != REST
     notes = piece.pitches[piece.struck & sounding] % 12
@@ -56,6 +59,7 @@ def piece_numbers(piece: FourParts) -> dict[str, float]:
         "crossings_a_bar": crossings(piece) / bars,
         "parallels_a_bar": parallels(piece) / bars,
         "notes_a_beat": len(notes) / max(1.0, len(piece) / BEAT),
+        "dissonant_beats_share": _dissonant(piece),
     }
 
 
@@ -77,6 +81,16 @@ def _groove(piece: FourParts) -> float:
         return 1.0
     grid = np.stack(whole)
     return float(1 - (grid[1:] != grid[:-1]).mean())
+
+
+def _dissonant(piece: FourParts) -> float:
+    beats = [at for at in range(len(piece)) if piece.place(at)[1] % BEAT == 0]
+    chords = [[pitch for pitch in piece.pitches[at].tolist() if pitch != REST] for at in beats]
+    found = [
+        any(abs(one - other) % 12 in DISSONANT for one, other in combinations(chord, 2))
+        for chord in chords
+    ]
+    return float(np.mean(found)) if found else 0.0
 
 
 def crossings(piece: FourParts) -> int:

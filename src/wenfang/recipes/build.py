@@ -155,7 +155,7 @@ def _partly(model: nn.Module, base: BundleFiles, names: str) -> dict[str, Tensor
 def _fingerprint(recipe: Recipe, dataset: Dataset, base: BundleFiles | None) -> str:
     """What must be equal for a run to be resumed."""
     content: dict[str, Any] = recipe.to_dict()
-    del content["summary"], content["threads"]
+    del content["summary"], content["threads"], content["eight_bits"]
     for name in ("upscaler", "enlarged"):
         content["data"].pop(name, None)
     if recipe.tune.kind == "none":  # as runs were told apart before there was tuning

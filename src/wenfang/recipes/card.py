@@ -100,10 +100,11 @@ LIMITS = {
         "kept by rules while it draws, so that these numbers tell nothing of the model. Where not "
         "all of it can be had the rules yield, first that against parallels, then that against "
         "crossing.",
-        "- A given melody is kept note by note, but what lies ahead in it is hardly read: as long "
-        "as `test_nats_a_token_harmonising` above lies close to `test_nats_a_token`, the voices "
-        "below follow the melody and do not prepare what it comes to. It may be moved by octaves, "
-        "and must fit the soprano's range (58 to 83).",
+        "- A given melody is kept note by note. The voices below it are drawn bar by bar, in sight "
+        "of the melody of this bar and of the note upon which it enters the next, and of nothing "
+        "further; how much that tells of them is the difference between "
+        "`test_nats_a_lower_note_harmonising` and `test_nats_a_lower_note` above. The melody may "
+        "be moved by octaves, and must fit the soprano's range (58 to 83).",
         "- It may quote: `copied_share` above is how many of its pieces have a line with 12 "
         "intervals in a row of a piece learnt from, and `copied_share_of_real` how many of Bach's "
         "own do, whose tunes return. The bundle carries an index of the lines that it learnt "

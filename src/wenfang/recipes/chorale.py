@@ -37,7 +37,7 @@ def chorale() -> Recipe:
             warmup_steps=50,
         ),
         train=TrainConfig(
-            steps=1400,
+            steps=2400,
             batch_size=8,
             average_decay=0.995,
             evaluate_every=250,

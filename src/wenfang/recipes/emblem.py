@@ -97,6 +97,7 @@ def emblem() -> Recipe:
             log_every=25,
         ),
         threads=1,
+        eight_bits=True,
     )
 
 

@@ -343,6 +343,20 @@ def _mean_loss(objective: Objective, held: Batches, count: int) -> Evaluate:
 
 def painting_of(recipe: Recipe, dataset: Dataset, trained: nn.Module) -> dict[str, object]:
     """What a bundle must say of the pictures that it makes, besides its shape."""
+    found, model = pictured(recipe, dataset), recipe.model
+    if isinstance(model, vae.Config) and model.latent == "map":
+        assert isinstance(trained, vae.VAE)
+        pixels = Pixels.read(dataset.records("train"), model.in_channels, recipe.data.side_px)
+        chosen = slice(0, SCALED_BY)
+        scales = config.to_dict(scales_of(trained, pixels.tensor(chosen, least=0.0)))
+        # Where bundles have always had them: their hash is of the file.
+        shape = {name: found[name] for name in ("side_px", "channels")}
+        return shape | {"scales": scales} | found
+    return found
+
+
+def pictured(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
+    """What is said of the pictures before anything is learnt: all but the scales of latents."""
     model = recipe.model
     assert isinstance(model, vae.Config | gan.Config | unet.Config | dit.Config)
     space = load_space(recipe)
@@ -357,11 +371,6 @@ def painting_of(recipe: Recipe, dataset: Dataset, trained: nn.Module) -> dict[st
     if not isinstance(model, vae.Config) and model.classes:
         labels = {str(record["label"]) for record in dataset.records("train")}
         found["classes"] = sorted(labels)
-    if isinstance(model, vae.Config) and model.latent == "map":
-        assert isinstance(trained, vae.VAE)
-        pixels = Pixels.read(dataset.records("train"), model.in_channels, recipe.data.side_px)
-        chosen = slice(0, SCALED_BY)
-        found["scales"] = config.to_dict(scales_of(trained, pixels.tensor(chosen, least=0.0)))
     for role, companion in companion_records(recipe).items():
         found[role] = config.to_dict(companion)
     if recipe.data.enlarged:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wenfang.backends.composer import Composer, PartSampling, harmonised
+from wenfang.backends.composer import HARMONISING, Composer, PartSampling, harmonised
 from wenfang.data.dataset import Dataset
 from wenfang.data.melody_index import GRAM_SIZE, MELODY_INDEX, MelodyIndex
 from wenfang.data.part_batches import read_pieces
@@ -22,7 +22,7 @@ from wenfang.data.part_tokens import DENSITIES, RANGES, Asked
 from wenfang.media.four_parts import REST, FourParts
 from wenfang.metrics.music import beside_real
 from wenfang.models.load import Loaded
-from wenfang.recipes.learn_parts import nats_a_token
+from wenfang.recipes.learn_parts import nats_a_lower_note, nats_a_token
 
 MADE, AT_ONCE = 200, 25
 
@@ -44,13 +44,16 @@ def measure_parts(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
         replace(Asked.like(real[number % len(real)]), density=DENSITIES[number % len(DENSITIES)])
         for number in range(MADE)
     ]
-    made = _composed(composer, asked, "suite")
+    made = _composed(composer, asked, "suite", PartSampling())
     told = [harmonised(piece) for piece in real]
-    below = _composed(composer, told, "harmonised")
+    below = _composed(composer, told, "harmonised", HARMONISING)
     numbers: dict[str, Any] = {
         "pieces": len(made),
-        "test_nats_a_token": nats_a_token(composer.model, real, composer.tokenizer, None),
-        "test_nats_a_token_harmonising": nats_a_token(composer.model, real, composer.tokenizer, 0),
+        "test_nats_a_token": nats_a_token(composer.model, real, composer.tokenizer),
+        "test_nats_a_lower_note": nats_a_lower_note(composer.model, real, composer.tokenizer),
+        "test_nats_a_lower_note_harmonising": nats_a_lower_note(
+            composer.model, real, composer.tokenizer, harmonising=True
+        ),
         "exact_length_share": float(
             np.mean([_is_as_long(piece, one) for piece, one in zip(made, asked, strict=True)])
         ),
@@ -67,12 +70,14 @@ def measure_parts(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
     return numbers
 
 
-def _composed(composer: Composer, asked: Sequence[Asked], kind: str) -> list[FourParts]:
+def _composed(
+    composer: Composer, asked: Sequence[Asked], kind: str, sampling: PartSampling
+) -> list[FourParts]:
     found: list[FourParts] = []
     for first in range(0, len(asked), AT_ONCE):
         part = asked[first : first + AT_ONCE]
         streams = [(first + number, kind) for number in range(len(part))]
-        found += composer.compose(part, streams, PartSampling())
+        found += composer.compose(part, streams, sampling)
     return found
 
 

@@ -213,6 +213,7 @@ class Recipe:
 
     tokenizer  not used by the layouts of pictures
     tune       for runs that start from a bundle
+    eight_bits the bundle's matrices and kernels take a byte a weight, not two
     """
 
     name: str
@@ -226,6 +227,7 @@ class Recipe:
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
     threads: int = 2
+    eight_bits: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON values."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from wenfang.checkpoint import (
     BundleFiles,
     file_hashes,
     fill_bundle,
+    in_eight_bits,
     read_bundle,
     states,
     weights_to_store,
@@ -49,11 +50,13 @@ from wenfang.recipes.build import Run, build, conditioned_examples
 from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.class_scores import class_logits, labels_of
 from wenfang.recipes.companions import companion_files, companion_records
+from wenfang.recipes.comparison import Finished, compare, older_of
 from wenfang.recipes.learn_pictures import PAINTERS, painting_of
 from wenfang.recipes.part_suite import melodies_of
 from wenfang.recipes.picture import PICTURE, start_picture
 from wenfang.recipes.picture_suite import near_distance
 from wenfang.recipes.recipe import Recipe
+from wenfang.recipes.samples import Looks, SamplePlan
 from wenfang.recipes.suite import STANDARD, OnStage, SuiteConfig, evaluate
 from wenfang.recipes.tune import TUNE, settings_of, start
 from wenfang.recipes.tune_suite import measure_gain, tell_loss
@@ -75,6 +78,7 @@ class TrainRequest:
     data      a prepared data set, or a root that holds the recipe's named source
     base      folder of a bundle whose weights and tokenizer are the start
     measured  evaluate the bundle at the end and write the numbers into its card
+    samples   how often the run shows what it makes, and beside what at the end
     """
 
     recipe: str
@@ -84,6 +88,7 @@ class TrainRequest:
     settings: tuple[str, ...] = ()
     resume: bool = False
     measured: bool = True
+    samples: SamplePlan = SamplePlan()
 
 
 def find_recipe(name: str, settings: tuple[str, ...] = ()) -> Recipe:
@@ -143,13 +148,20 @@ def train(
         assert recipe is not None
         dataset = find_dataset(recipe.data.source, request.data, place)
     run = build(recipe, dataset, base)
+    values: dict[str, float] = {}
 
-    def started(event: Event) -> None:
+    def told(event: Event) -> None:
         if event.kind == "start" and not trainer.share.rank:  # the run is ours, and of this recipe
             write_json(request.run / "recipe.json", run.recipe.to_dict())
+        if event.kind == "evaluate":
+            values.update(event.values)
         on_event(event)
 
-    trainer = Trainer(run.task, request.run, started)
+    plan = request.samples
+    if plan.count:
+        looks = Looks(run, dataset, request.run, plan, told)
+        run = replace(run, task=replace(run.task, show=looks))
+    trainer = Trainer(run.task, request.run, told)
     trainer.fit()
     trainer.use_average()
     if trainer.share.rank:
@@ -159,6 +171,15 @@ def train(
     export(run, dataset, folder, base)
     if request.measured:
         measure(folder, dataset, on_stage=on_stage, base=base)
+    if plan.count:
+        on_stage("comparison")
+        ended = Finished(
+            run=run, dataset=dataset, folder=request.run, base=request.base, values=values
+        )
+        older = older_of(plan, request.base, request.run, run.recipe.name)
+        steps = run.recipe.train.steps
+        path = compare(ended, older, plan)
+        on_event(Event(kind="compared", step=steps, steps=steps, text=str(path)))
     return folder
 
 
@@ -185,6 +206,7 @@ def export(run: Run, dataset: Dataset, folder: Path, base: BundleFiles | None = 
             parameters = sum(p.numel() for p in model.parameters())
             tokenizer = run.tokenizer.to_json() if run.tokenizer else None
             stored = weights_to_store(model, torch.float16)
+            stored = in_eight_bits(stored) if recipe.eight_bits else stored
             fill_bundle(new, _config(run, dataset, base), stored, tokenizer)
         if recipe.data.layout == "verse":
             _index(dataset, base).save(new / INDEX)

@@ -184,25 +184,29 @@ def _sized(plain: Recipe, dataset: Dataset, reader: Reader, settings: tuple[str,
     batch = min(BATCH, count)
     per_epoch = max(1, count // batch)
     steps = max(STEPS_LEAST, min(EPOCHS[kind] * per_epoch, max(STEPS_MOST, per_epoch)))
-    least, most = CHECKPOINT_STEPS
     sized = replace(
         plain,
         data=replace(plain.data, window=window),
         tune=replace(plain.tune, kind=kind),
-        optim=replace(
-            plain.optim, lr=_rate(kind, reader.parameters), warmup_steps=min(20, steps // 10)
-        ),
-        train=TrainConfig(
-            steps=steps,
-            batch_size=batch,
-            evaluate_every=math.ceil(steps / 8),
-            checkpoint_every=min(max(per_epoch, least), most),
-        ),
+        optim=replace(plain.optim, lr=_rate(kind, reader.parameters)),
+        train=TrainConfig(steps=steps, batch_size=batch),
         threads=1,
     )
+    pace = [f"{name}={value}" for name, value in paced(steps, per_epoch).items()]
+    sized = config.override(sized, pace)
     recipe = config.override(sized, settings)
     tuned = replace(recipe.tune, kind=kind)
     return replace(recipe, name=recipe.tune.name or recipe.name, tune=tuned)
+
+
+def paced(steps: int, per_epoch: int) -> dict[str, int]:
+    """Settings that follow from the length of a run: how it begins, and what it does on the way."""
+    least, most = CHECKPOINT_STEPS
+    return {
+        "train.evaluate_every": math.ceil(steps / 8),
+        "train.checkpoint_every": min(max(per_epoch, least), most),
+        "optim.warmup_steps": min(20, steps // 10),
+    }
 
 
 def _rate(kind: str, parameters: int) -> float:

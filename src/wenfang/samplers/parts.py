@@ -6,6 +6,7 @@ What cannot be kept together with what was given is given up in this order: para
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wenfang.data.part_tokens import LETTERS, RANGES, Asked, piece_tokens, told_by
+from wenfang.data.part_tokens import LETTERS, RANGES, Asked, given_tokens, told_by, told_within
 from wenfang.knowledge.part_writing import PERFECT, is_parallel
 from wenfang.media.four_parts import BEAT, REST, VOICES
 from wenfang.tokenizer import END, Tokenizer
@@ -29,6 +30,7 @@ class PartWords:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.size, self.end = tokenizer.size, tokenizer.id(END)
         self.names = tokenizer.tokens()
+        self.ids = {name: token for token, name in enumerate(self.names)}
         self.bar = {n: i for i, name in enumerate(self.names) if (n := _number(name, "|"))}
         self.cell = {int(name[1:]): i for i, name in enumerate(self.names) if name.startswith("@")}
         self.pitch = [
@@ -52,19 +54,36 @@ def _number(name: str, mark: str) -> int:
 class _Row:
     """Where one piece stands.
 
-    forced  by (bar, cell) what must begin there: voice -> pitch, REST for a silence
+    ahead   by bar, the tokens that tell what is given of it
+    moves   by (bar, cell), what the given voices come to there: voice -> pitch, REST for a silence
+    coming  tokens that must come next
     before  what sounded when the present cell began
     """
 
     asked: Asked
     words: PartWords
-    forced: dict[tuple[int, int], dict[int, int]] = field(default_factory=dict)
+    ahead: list[list[int]] = field(default_factory=list)
+    moves: dict[tuple[int, int], dict[int, int]] = field(default_factory=dict)
+    coming: deque[int] = field(default_factory=deque)
     bar: int = -1
     cell: int = -1
     voice: int = -1  # the last that was told in this cell
     sounding: list[int | None] = field(default_factory=lambda: [None] * len(VOICES))
     before: list[int | None] = field(default_factory=lambda: [None] * len(VOICES))
     ended: bool = False
+
+    @classmethod
+    def of(cls, asked: Asked, words: PartWords) -> _Row:
+        """Before the first bar."""
+        if asked.given is None or asked.known is None:
+            return cls(asked=asked, words=words, ahead=[[] for _ in range(asked.bars)])
+        named = given_tokens(asked.given, asked.known)
+        moves: dict[tuple[int, int], dict[int, int]] = {}
+        for bar, names in enumerate(named):
+            for _, cell, voice, pitch in told_within(["|1", *names]):
+                moves.setdefault((bar, cell), {})[voice] = pitch
+        ahead = [[words.ids[name] for name in names] for names in named]
+        return cls(asked=asked, words=words, ahead=ahead, moves=moves)
 
     @property
     def cells(self) -> int:
@@ -81,26 +100,50 @@ class _Row:
         return self.cells - upbeat if self.bar == 0 and upbeat else 0
 
     @property
-    def final_cell(self) -> int:
-        """The last cell of the last bar at which something may begin that was not given."""
-        return max(self.first_cell, self.cells - FINAL_CELLS)
+    def last_cell(self) -> int:
+        """The last cell of this bar at which something may begin that is not given."""
+        return max(self.first_cell, self.cells - FINAL_CELLS) if self.last_bar else self.cells - 1
 
     def known(self, voice: int) -> bool:
         """Whether a voice is given in this bar."""
         told = self.asked.known
         return told is not None and bool(told[self.bar, voice])
 
+    @property
+    def free(self) -> list[int]:
+        """The voices of this bar that are not given."""
+        return [voice for voice in range(len(VOICES)) if not self.known(voice)]
+
     def feed(self, token: int) -> None:
         """Go on by one token."""
         if self.ended or token == self.words.end:
             self.ended = True
+        elif self.coming:
+            self.coming.popleft()
         elif token in self.words.told:
             voice, pitch = self.words.told[token]
             self.voice, self.sounding[voice] = voice, pitch
         elif (name := self.words.names[token]).startswith("@"):
-            self.cell, self.voice, self.before = int(name[1:]), -1, list(self.sounding)
+            self._come_to(int(name[1:]))
         else:
-            self.bar, self.cell, self.voice = self.bar + 1, -1, -1
+            self._come_to(self.cells)
+            self.bar, self.cell = self.bar + 1, -1
+            self.coming.extend(self.ahead[self.bar])
+
+    def _come_to(self, cell: int) -> None:
+        """Let the given voices go on up to a cell, and into it."""
+        for between in range(self.cell + 1, cell):
+            self._move(self.sounding, between)
+        self.before = list(self.sounding)
+        self._move(self.sounding, cell)
+        self.cell, self.voice = cell, -1
+
+    def _move(self, sounding: list[int | None], cell: int) -> bool:
+        """What the given voices come to in a cell; whether they come to anything."""
+        moved = self.moves.get((self.bar, cell), {})
+        for voice, pitch in moved.items():
+            sounding[voice] = pitch
+        return bool(moved)
 
     def allowed(self) -> Mask:
         """(V,) what may come next; never nothing."""
@@ -109,6 +152,8 @@ class _Row:
             mask[self.words.end] = True
         elif self.bar < 0:
             mask[self.words.bar[self.asked.bars]] = True
+        elif self.coming:
+            mask[self.coming[0]] = True
         else:
             for strict in (2, 1, 0):
                 mask[list(self._next(strict))] = True
@@ -128,9 +173,12 @@ class _Row:
             yield from self._voices(strict)
             if self.voice < 0 or not self._closed(strict):
                 return
-        waiting = [c for b, c in self.forced if b == self.bar and c > self.cell]
-        yield from self._cells(min(waiting, default=self.cells))
-        if waiting or not self._bar_is_told():
+        due = self._due(strict)
+        if self.free:
+            first = max(self.cell + 1, self.first_cell)
+            last = self.last_cell if due is None else due
+            yield from (self.words.cell[cell] for cell in range(first, last + 1))
+        if due is not None or not self._bar_is_told():
             return
         if self.last_bar:
             if self._is_final():
@@ -139,35 +187,34 @@ class _Row:
             yield self.words.bar[self.asked.bars - self.bar - 1]
 
     def _bar_is_told(self) -> bool:
-        """Something begins in every bar, unless all of it is given."""
-        return self.cell >= 0 or all(self.known(voice) for voice in range(len(VOICES)))
+        """Something begins in every bar of which nothing is given."""
+        return self.cell >= 0 or len(self.free) < len(VOICES)
 
-    def _cells(self, before_or_at: int) -> Iterator[int]:
-        first = max(self.cell + 1, self.first_cell)
-        if self.bar == 0 and self.cell < 0:
-            before_or_at = min(before_or_at, self.first_cell)  # a piece begins at once
-        for cell in range(first, min(before_or_at, self.cells - 1) + 1):
-            late = self.last_bar and cell > self.final_cell
-            if (not late or cell == before_or_at) and self._may_begin(cell):
-                yield self.words.cell[cell]
+    def _due(self, strict: int) -> int | None:
+        """The first later cell of this bar at which a voice must begin or move; None for none."""
+        if self.bar == 0 and self.cell < 0 and self.free:
+            return self.first_cell
+        sounding = list(self.sounding)
+        for cell in range(self.cell + 1, self.last_cell + 1 if strict else 0):
+            if self._move(sounding, cell) and any(self._crosses(v, sounding) for v in self.free):
+                return cell
+        return None
 
-    def _may_begin(self, cell: int) -> bool:
-        """Whether there is a voice that may begin in a cell."""
-        return (self.bar, cell) in self.forced or not all(
-            self.known(voice) for voice in range(len(VOICES))
-        )
+    def _crosses(self, voice: int, sounding: Sequence[int | None]) -> bool:
+        """Whether a voice lies above a higher one that is given, or below a lower one."""
+        return any(
+            self.known(other) and (own - pitch) * (other - voice) < 0
+            for other, pitch in enumerate(sounding)
+            if (own := sounding[voice]) is not None and own != REST
+            and pitch is not None and pitch != REST
+        )  # fmt: skip
 
     def _voices(self, strict: int) -> Iterator[int]:
-        forced = self.forced.get((self.bar, self.cell), {})
-        waiting = [voice for voice in forced if voice > self.voice]
-        following = min(waiting, default=len(VOICES))
-        for voice in range(self.voice + 1, min(following + 1, len(VOICES))):
-            if voice == following:
-                pitch = forced[voice]
-                yield self.words.rest[voice] if pitch == REST else self.words.pitch[voice][pitch]
-            elif not self.known(voice):
-                yield from self._pitches(voice, strict)
-            if self._must_move(voice, strict) and voice != following:
+        for voice in range(self.voice + 1, len(VOICES)):
+            if self.known(voice):
+                continue
+            yield from self._pitches(voice, strict)
+            if self._must_move(voice, strict):
                 return
 
     def _must_move(self, voice: int, strict: int) -> bool:
@@ -180,55 +227,61 @@ class _Row:
         if self._final_chord() and pitch % 12 not in self._final_pitches(voice):
             return True
         above = self.sounding[voice - 1] if voice else None
-        return strict > 0 and above not in (None, REST) and above is not None and pitch > above
+        under = above in (None, REST) or above is None or pitch <= above
+        return strict > 0 and not (under and not self._crosses(voice, self.sounding))
 
     def _pitches(self, voice: int, strict: int) -> Iterator[int]:
         """What a voice may sing next."""
         low, high = self._between(voice) if strict > 0 else RANGES[voice]
         final = self._final_pitches(voice) if self._final_chord() else None
-        beside = [] if strict < 2 else [
-            other for other in range(voice) if self._may_be_parallel(other, voice)
-        ]  # fmt: skip
+        settled = [other for other in range(len(VOICES)) if other < voice or self.known(other)]
+        beside = [one for one in settled if strict > 1 and self._may_be_parallel(one, voice)]
         for pitch, token in self.words.pitch[voice].items():
             if not low <= pitch <= high or pitch == self.sounding[voice]:
                 continue
             if final is not None and pitch % 12 not in final:
                 continue
-            if not any(
-                is_parallel((self.before[other], self.before[voice]), (self.sounding[other], pitch))
-                for other in beside
-            ):
+            if not any(self._is_parallel(other, voice, pitch) for other in beside):
                 yield token
 
     def _may_be_parallel(self, other: int, voice: int) -> bool:
         """Whether two voices stood in a fifth or an octave, and the first of them has moved."""
-        before, own, now = self.before[other], self.before[voice], self.sounding[other]
-        if before is None or own is None or before < 0 or own < 0 or now == before:
+        if other == voice or self.sounding[other] == self.before[other]:
             return False
-        return (before - own) % 12 in PERFECT
+        upper, lower = (self.before[one] for one in sorted((other, voice)))
+        if upper is None or lower is None or upper < 0 or lower < 0:
+            return False
+        return (upper - lower) % 12 in PERFECT
+
+    def _is_parallel(self, other: int, voice: int, pitch: int) -> bool:
+        """Whether a voice that came to a pitch would go in parallel with another."""
+        upper, lower = sorted((other, voice))
+        now = {other: self.sounding[other], voice: pitch}
+        return is_parallel((self.before[upper], self.before[lower]), (now[upper], now[lower]))
 
     def _between(self, voice: int) -> tuple[int, int]:
-        """The pitches that pass neither the voice above nor where the one below was, or is to be
-        by what is given.
+        """The pitches that pass neither the voices above nor those below: where these are if they
+        are given, and where they were if not, but for one that must move away itself.
         """
         low, high = RANGES[voice]
-        above = [p for p in self.sounding[:voice] if p is not None and p != REST]
-        below = [p for p in self.before[voice + 1 :] if p is not None and p != REST]
-        coming = self.forced.get((self.bar, self.cell), {})
-        fixed = [p for other, p in coming.items() if other > voice and p != REST]
-        return max([low, *(fixed or below)]), min([high, *above])
-
-    def _closed(self, strict: int) -> bool:
-        """Whether a cell may be left: all that is given is told, and nobody must move."""
-        forced = self.forced.get((self.bar, self.cell), {})
-        if any(voice > self.voice for voice in forced):
-            return False
-        return not any(
-            self._must_move(voice, strict) for voice in range(self.voice + 1, len(VOICES))
+        above = self.sounding[:voice]
+        below = [
+            (self.sounding if self.known(other) else self.before)[other]
+            for other in range(voice + 1, len(VOICES))
+            if self.known(other) or not self._crosses(other, self.sounding)
+        ]
+        return (
+            max([low, *(pitch for pitch in below if pitch is not None and pitch != REST)]),
+            min([high, *(pitch for pitch in above if pitch is not None and pitch != REST)]),
         )
 
+    def _closed(self, strict: int) -> bool:
+        """Whether a cell may be left: nobody must move."""
+        later = range(self.voice + 1, len(VOICES))
+        return not any(self._must_move(voice, strict) for voice in later)
+
     def _final_chord(self) -> bool:
-        return self.last_bar and self.cell >= self.final_cell
+        return self.last_bar and self.cell >= self.last_cell
 
     def _final_pitches(self, voice: int) -> set[int]:
         """Steps of the last chord; in minor its third may be major."""
@@ -240,38 +293,14 @@ class _Row:
 
     def _is_final(self) -> bool:
         """Whether what sounds may be the last chord, as far as it was not given."""
-        if self.cell < 0 and not all(self.known(voice) for voice in range(len(VOICES))):
+        if self.cell < 0 and self.free:
             return False
         return all(
-            self.known(voice)
-            or (pitch is not None and pitch != REST and pitch % 12 in self._final_pitches(voice))
-            for voice, pitch in enumerate(self.sounding)
+            (pitch := self.sounding[voice]) is not None
+            and pitch != REST
+            and pitch % 12 in self._final_pitches(voice)
+            for voice in self.free
         )
-
-
-def _forced(asked: Asked) -> dict[tuple[int, int], dict[int, int]]:
-    """What is given, by its place."""
-    found: dict[tuple[int, int], dict[int, int]] = {}
-    if asked.given is None or asked.known is None:
-        return found
-    bar, cell = -1, -1
-    sounding: dict[int, int] = {}
-    for name in piece_tokens(asked.given):
-        if name.startswith("|"):
-            bar, cell = bar + 1, -1
-            # A voice that is given from here on, and was not before, begins anew.
-            first = asked.given.bar - asked.upbeat if bar == 0 and asked.upbeat else 0
-            for voice, pitch in sounding.items():
-                if asked.known[bar, voice] and not asked.known[bar - 1, voice]:
-                    found.setdefault((bar, first), {})[voice] = pitch
-        elif name.startswith("@"):
-            cell = int(name[1:])
-        elif told := told_by(name):
-            voice, pitch = told
-            sounding[voice] = pitch
-            if asked.known[bar, voice]:
-                found.setdefault((bar, cell), {})[voice] = pitch
-    return found
 
 
 class PartStep:
@@ -279,7 +308,7 @@ class PartStep:
 
     def __init__(self, tokenizer: Tokenizer, asked: Sequence[Asked]) -> None:
         self.words = PartWords(tokenizer)
-        self._rows = [_Row(asked=one, words=self.words, forced=_forced(one)) for one in asked]
+        self._rows = [_Row.of(one, self.words) for one in asked]
         self._read = 0
 
     def __call__(self, logits: Tensor, drawn: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ function of the logits (B, V) and of the tokens drawn so far (B, t).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +24,8 @@ LogitsStep = Callable[[Tensor, Tensor], Tensor]
 # Told a row and its tokens after each draw; True ends the row behind them.
 Watching = Callable[[int, Sequence[int]], bool]
 
+COLD = 1e-6  # as 0: logits over less would leave float32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -41,12 +42,13 @@ class Sampling:
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
         rules = {
-            "temperature": (0 <= self.temperature < math.inf, t("0 or more")),
+            "temperature": (0 <= self.temperature <= 100, t("from 0 to 100")),
             "top_k": (self.top_k >= 0, t("0 (off) or more")),
             "top_p": (0 < self.top_p <= 1, t("above 0 and at most 1")),
             "min_p": (0 <= self.min_p < 1, t("from 0 to below 1")),
-            "repetition_penalty": (self.repetition_penalty > 0, t("above 0")),
-            "guidance": (math.isfinite(self.guidance), t("a finite number")),
+            # Beyond, logits leave what float32 holds, and nothing could be drawn from them.
+            "repetition_penalty": (0.01 <= self.repetition_penalty <= 100, t("from 0.01 to 100")),
+            "guidance": (-100 <= self.guidance <= 100, t("from -100 to 100")),
             "maximum_tokens": (self.maximum_tokens > 0, t("above 0")),
         }
         for name, (valid, range_) in rules.items():
@@ -57,6 +59,11 @@ class Sampling:
                     value=getattr(self, name),
                     range=range_,
                 )
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is taken, and nothing drawn."""
+        return self.temperature < COLD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +228,7 @@ def shape_steps(sampling: Sampling) -> list[LogitsStep]:
     steps: list[LogitsStep] = []
     if sampling.repetition_penalty != 1:
         steps.append(lambda x, drawn: penalise(x, drawn, sampling.repetition_penalty))
-    if sampling.temperature == 0:
+    if sampling.greedy:
         return [*steps, lambda x, _: keep_top(x, 1)]
     if sampling.temperature != 1:
         steps.append(lambda x, _: x / sampling.temperature)
@@ -247,7 +254,7 @@ def keep_top(logits: Tensor, count: int) -> Tensor:
     if count == 1:  # greedy decoding need not sort the vocabulary
         return _only(logits, logits.argmax(-1, keepdim=True))
     order = logits.argsort(dim=-1, descending=True, stable=True)
-    return _only(logits, order[:, :count])
+    return _only(logits, order[:, : min(count, logits.shape[1])])
 
 
 def keep_nucleus(logits: Tensor, share: float) -> Tensor:
@@ -255,7 +262,9 @@ def keep_nucleus(logits: Tensor, share: float) -> Tensor:
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     probability = ordered.softmax(-1)
     before = probability.cumsum(-1) - probability
-    cut = ordered.masked_fill(before >= share, -torch.inf)
+    beyond = before >= share
+    beyond[:, 0] = False  # float32 makes a share of next to nothing 0
+    cut = ordered.masked_fill(beyond, -torch.inf)
     return torch.empty_like(logits).scatter(1, order, cut)
 
 

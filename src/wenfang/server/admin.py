@@ -75,6 +75,7 @@ class KeyBody(Body):
     role: Role | None = None
     expires_at: Annotated[int, Field(ge=0, le=2**40)] | None = None
     requests_a_minute: Annotated[int, Field(ge=1, le=REQUESTS_MOST)] | None = None
+    requests_a_day: Annotated[int, Field(ge=1, le=REQUESTS_MOST)] | None = None
     seconds_a_day: Annotated[float, Field(gt=0, le=SECONDS_MOST)] | None = None
     storage_bytes: Annotated[int, Field(ge=1, le=BYTES_MOST)] | None = None
 
@@ -169,6 +170,7 @@ def add_key(body: KeyBody, request: Request, here: Here, caller: Admin) -> Respo
         lasts_s=None if body.expires_at is None else _ahead(body.expires_at),
         limits=Limits(
             requests_a_minute=body.requests_a_minute,
+            requests_a_day=body.requests_a_day,
             seconds_a_day=body.seconds_a_day,
             storage_bytes=body.storage_bytes,
         ),

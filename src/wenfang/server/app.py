@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from wenfang.server.gate import Gate
 from wenfang.server.guard import Guard
 from wenfang.server.inference import Inference
 from wenfang.server.measures import Measures
+from wenfang.server.openapi import declare
 from wenfang.server.place import Place
 from wenfang.server.settings import ServeSettings
 from wenfang.server.tokens import digest
@@ -111,6 +113,7 @@ def build_app(
         app.include_router(router)
     for mount in mounts:
         mount(app, place)
+    declare(app, settings)
     guard = Guard(app=app, settings=settings, database=held, token=digest(token) if token else "")
     return Gate(app=guard, settings=settings, measures=measures)
 
@@ -120,6 +123,9 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
     place: Place = app.state.place
     place.inference.start()
     workers = [_worker() for _ in range(place.settings.workers)]
+    # What was loaded stays: looking through it for garbage would hold everybody up for 0.1 s.
+    gc.collect()
+    gc.freeze()
     try:
         async with chores_of(app):
             yield

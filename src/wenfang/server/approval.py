@@ -10,7 +10,10 @@ from wenfang.server.place import Place
 
 
 def require_published(here: Place, caller: Caller, job: str, project: str) -> None:
-    """Fault 403 for files of a piece that only reviewers may open; it asks the database."""
+    """Fault 403 for files of a piece that only reviewers may open; it asks the database.
+
+    job  that made it, whichever door it came in by: a piece, an asset, or a film
+    """
     if caller.may("reviewer"):
         return
     if not Votes(database=here.database).may_publish(job, project):

@@ -50,6 +50,11 @@ def read_lines(path: Path, endpoint: str, most_bytes: int) -> Iterator[Line]:
         yield _line(number, text, endpoint, seen)
 
 
+def line_count(path: Path, most_bytes: int) -> int:
+    """How many lines `read_lines` would give."""
+    return sum(1 for _ in _texts(path, most_bytes))
+
+
 def _texts(path: Path, most_bytes: int) -> Iterator[tuple[int, bytes | None]]:
     with path.open("rb") as stream:
         number = 0

@@ -20,7 +20,7 @@ from wenfang.atomic import exclusive, sha256_bytes
 from wenfang.database import Database, now
 from wenfang.errors import BusyError
 from wenfang.server.batch_lines import ERRORS, LINES_MOST, OUTPUT, Kept, Line, read_lines
-from wenfang.server.batch_table import Ledger
+from wenfang.server.batch_table import EXPIRED, Ledger
 from wenfang.server.callers import Caller, Limits
 from wenfang.server.chores import LINES_AT_ONCE, Chores
 from wenfang.server.faults import Fault
@@ -163,14 +163,14 @@ class BatchRun:
         return True
 
     async def _metered(self, line: Line) -> None:
-        meter = Meter()
+        meter = Meter(requests=1)  # as if it were asked by itself
         METER.set(meter)
         await self._answer(line)
         await asyncio.to_thread(self._spend, self._asker, meter)
 
     def _spend(self, caller: Caller, meter: Meter) -> None:
         with self.place.database.writing() as connection:
-            spent(connection, caller, meter.seconds, meter.stored_bytes)
+            spent(connection, caller, meter)
 
     async def _answer(self, line: Line) -> None:
         request_id = fresh_id("req_")
@@ -200,22 +200,20 @@ class BatchRun:
 
     def _finish(self, folder: Path) -> None:
         """Turn what is kept into files, and end as it was wished."""
+        if time.time() >= self._expires_at:
+            # Written down first: who finishes it after us must end it as we would have.
+            self._ledger.move(self.name, ("in_progress",), "finalizing", EXPIRED)
+        else:
+            self._ledger.move(self.name, ("in_progress",), "finalizing")
         row = self._ledger.row(self.name)
-        expired = row.status == "in_progress" and time.time() >= self._expires_at
+        cancelled, expired = row.status == "cancelling", EXPIRED in row.moments
         if expired:
             self._tell_expired(folder, row)
-        cancelled = row.status == "cancelling"
-        if row.status == "in_progress" and not self._ledger.move(
-            self.name, ("in_progress",), "finalizing"
-        ):
-            cancelled = True
         made, named = [], {}
         for content, column in ((OUTPUT, "output_file"), (ERRORS, "error_file")):
             if made_row := self._file_of(folder / content, row, content):
                 made.append(made_row)
                 named[column] = made_row["id"]
-        caller = Caller(person=row.person, project=row.project, key=row.key)
-        self._spend(caller, Meter(stored_bytes=sum(one["bytes"] for one in made)))
         after = "cancelled" if cancelled else "expired" if expired else "completed"
         self._ledger.end(self.name, after, made, **named, **self._counts())
         for content in (OUTPUT, ERRORS, INPUT):
@@ -263,7 +261,11 @@ def caller_later(database: Database, row: Any) -> Caller | None:
         key = connection.execute(good).first()
     if key is None:
         return None
-    limits = Limits(seconds_a_day=key.seconds_a_day, storage_bytes=key.storage_bytes)
+    limits = Limits(
+        requests_a_day=key.requests_a_day,
+        seconds_a_day=key.seconds_a_day,
+        storage_bytes=key.storage_bytes,
+    )
     return replace(who, limits=limits)
 
 

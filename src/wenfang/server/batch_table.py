@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from wenfang.database import Database
-from wenfang.server.filing import files, metadata
+from wenfang.language import t
+from wenfang.server.faults import Fault
+from wenfang.server.filing import enter_file, metadata
 from wenfang.server.paging import Rows
 
 batches = sa.Table(
@@ -41,6 +43,7 @@ batches = sa.Table(
 )
 ROWS = Rows(table=batches, prefix="batch_", what="batch")
 OPEN = ("validating", "in_progress", "finalizing", "cancelling")
+EXPIRED = "expired"  # among the moments: decided, though not ended yet
 MOMENTS = ("in_progress_at", "finalizing_at", "completed_at", "failed_at", "expired_at",
            "cancelling_at", "cancelled_at")  # fmt: skip
 
@@ -51,12 +54,35 @@ class Ledger:
 
     database: Database
 
-    def open(self, values: Mapping[str, Any]) -> Any:
-        """Enter a new batch; its row."""
+    def open(self, values: Mapping[str, Any], most_lines: int | None = None) -> Any:
+        """Enter a new batch; its row.
+
+        raises Fault 429 where more than `most_lines` of the project would wait for their answers
+        """
         with self.database.writing() as connection:
+            if most_lines is not None:
+                waiting = self._waiting_lines(connection, values["project"])
+                if waiting + values["total"] > most_lines:
+                    message = t(
+                        "{waiting} lines of this project's batches wait, and these are {count}; "
+                        "at most {most} may wait",
+                        waiting=waiting,
+                        count=values["total"],
+                        most=most_lines,
+                    )
+                    hour = {"retry-after": "3600"}
+                    raise Fault(429, message, "too_many_lines", headers=hour)
             return connection.execute(
                 sa.insert(batches).values(values).returning(*batches.c)
             ).one()  # fmt: skip
+
+    @staticmethod
+    def _waiting_lines(connection: sa.Connection, project: str) -> int:
+        waiting = batches.c.total - batches.c.completed - batches.c.failed
+        asked = sa.select(sa.func.coalesce(sa.func.sum(waiting), 0)).where(
+            batches.c.project == project, batches.c.status.in_(OPEN)
+        )
+        return int(connection.execute(asked).scalar_one())
 
     def unfinished(self, project: str | None = None) -> list[str]:
         """Ids of those that something is still to be done for."""
@@ -71,17 +97,20 @@ class Ledger:
         with self.database.reading() as connection:
             return connection.execute(sa.select(batches).where(batches.c.id == name)).one()
 
-    def move(self, name: str, before: Iterable[str], after: str, **values: Any) -> bool:
+    def move(
+        self, name: str, before: Iterable[str], after: str, *marks: str, **values: Any
+    ) -> bool:
         """Bring a batch from one of some states into another; False where it is in none of them.
 
-        The moment is written down beside it.
+        The moment is written down beside it, and what else of `marks` was decided in it.
         """
         with self.database.writing() as connection:
             asked = sa.select(batches.c.status, batches.c.moments).where(batches.c.id == name)
             row = connection.execute(asked.with_for_update()).one()
             if row.status not in before:
                 return False
-            moments = {**row.moments, f"{after}_at": int(time.time())}
+            at = int(time.time())
+            moments = {**row.moments, f"{after}_at": at, **dict.fromkeys(marks, at)}
             changed = sa.update(batches).where(batches.c.id == name)
             connection.execute(changed.values(status=after, moments=moments, **values))
             return True
@@ -92,12 +121,12 @@ class Ledger:
             connection.execute(sa.update(batches).where(batches.c.id == name).values(**values))
 
     def end(self, name: str, after: str, made: Iterable[dict[str, Any]], **values: Any) -> None:
-        """End a batch: its files are entered, and it is done, or neither."""
+        """End a batch: its files are entered and counted, and it is done, or none of it."""
         row = self.row(name)
         moments = {**row.moments, f"{after}_at": int(time.time())}
         with self.database.writing() as connection:
             for one in made:
-                connection.execute(sa.insert(files).values(one))
+                enter_file(connection, one, row.key)
             changed = sa.update(batches).where(batches.c.id == name)
             connection.execute(changed.values(status=after, moments=moments, **values))
 

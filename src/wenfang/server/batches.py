@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import Field
 
+from wenfang.server.batch_lines import line_count
 from wenfang.server.batch_run import INPUT, BatchRun, folder_of
 from wenfang.server.batch_table import ROWS, Ledger, record
 from wenfang.server.callers import Asked, Caller
@@ -70,29 +72,35 @@ def _created(here: Place, caller: Caller, body: BatchBody) -> Any:
         message = f"{OPEN_MOST} batches are unfinished; wait for one of them"
         raise Fault(429, message, "too_many_batches", headers={"retry-after": "60"})
     name, at = fresh_id(ROWS.prefix), time.time()
-    filing.copy(file, folder_of(name) / INPUT)  # the file may be deleted meanwhile
+    folder = folder_of(name)
+    filing.copy(file, folder / INPUT)  # the file may be deleted meanwhile
     kept = body.output_expires_after
-    return ledger.open(
-        {
-            "id": name,
-            "project": caller.project,
-            "person": caller.person,
-            "role": caller.role,
-            "key": caller.key,
-            "endpoint": body.endpoint,
-            "input_file": file.id,
-            "status": "validating",
-            "created_at": at,
-            "expires_at": at + DAY_S,
-            "output_kept_s": kept.seconds if kept else KEPT_S,
-            "metadata": body.metadata,
-            "moments": {},
-            "total": 0,
-            "completed": 0,
-            "failed": 0,
-            "usage": {},
-        }
-    )
+    try:
+        return ledger.open(
+            {
+                "id": name,
+                "project": caller.project,
+                "person": caller.person,
+                "role": caller.role,
+                "key": caller.key,
+                "endpoint": body.endpoint,
+                "input_file": file.id,
+                "status": "validating",
+                "created_at": at,
+                "expires_at": at + DAY_S,
+                "output_kept_s": kept.seconds if kept else KEPT_S,
+                "metadata": body.metadata,
+                "moments": {},
+                "total": line_count(folder / INPUT, here.settings.body_bytes),
+                "completed": 0,
+                "failed": 0,
+                "usage": {},
+            },
+            here.settings.batch_lines,
+        )
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _start(app: FastAPI, name: str) -> None:

@@ -26,11 +26,13 @@ DEFAULT_PROJECT = ""  # it is always there; its admins are those of the whole se
 class Limits:
     """What a key may use; None: as much as there is.
 
-    seconds_a_day  of computing, counted from midnight UTC
-    storage_bytes  of files that it stored and that are still there
+    requests_a_day  that may change something, lines of batches among them, from midnight UTC
+    seconds_a_day   of computing, counted from midnight UTC
+    storage_bytes   of what is kept for it: see `server.storing`
     """
 
     requests_a_minute: int | None = None
+    requests_a_day: int | None = None
     seconds_a_day: float | None = None
     storage_bytes: int | None = None
 
@@ -39,6 +41,11 @@ class Limits:
         for name, value in vars(self).items():
             if value is not None and value <= 0:
                 raise ConfigError("{name} is {value}; it must be above 0", name=name, value=value)
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether something of it can be used up."""
+        return (self.requests_a_day, self.seconds_a_day, self.storage_bytes) != (None,) * 3
 
 
 @dataclass(frozen=True, kw_only=True)

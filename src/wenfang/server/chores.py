@@ -13,6 +13,7 @@ from typing import Any
 
 from wenfang.errors import WenfangError
 from wenfang.server.faults import Fault
+from wenfang.server.presence import PRESENCE
 
 LOG = logging.getLogger("wenfang.server")
 LINES_AT_ONCE = 2  # of all batches together: whoever waits for an answer comes first
@@ -56,6 +57,7 @@ class Chores:
 
 
 async def _do(name: str, work: Any) -> None:
+    PRESENCE.set(None)  # whoever began it need not stay
     while True:
         coroutine: Coroutine[Any, Any, None] = work()
         try:

@@ -68,15 +68,23 @@ def settings_of(body: CompletionBody) -> dict[str, Any]:
     }
     found = dict(body.settings)
     given = {name: value for name, value in sampling.items() if value is not None}
-    if given:
-        own = found.get("sampling", {})
-        if not isinstance(own, dict):
-            message = t("settings.sampling is no object; give one, or leave it out")
-            raise Fault(400, message, "invalid_value", param="settings.sampling")
+    own = found.get("sampling", {})
+    if not isinstance(own, dict):
+        message = t("settings.sampling is no object; give one, or leave it out")
+        raise Fault(400, message, "invalid_value", param="settings.sampling")
+    if given or own:
         found["sampling"] = {**own, **given}
+        _require_end(found["sampling"].get("maximum_tokens"))
     if body.stop is not None:
         found["stop"] = [body.stop] if isinstance(body.stop, str) else body.stop
     return found
+
+
+def _require_end(count: object) -> None:
+    """Fault 400 for more tokens than `max_tokens` may ask for."""
+    if isinstance(count, int) and count > TOKENS_MOST:
+        message = t("at most {most} tokens are written; ask for fewer", most=TOKENS_MOST)
+        raise Fault(400, message, "invalid_value", param="settings.sampling.maximum_tokens")
 
 
 def _asked(body: CompletionBody, prompt: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from wenfang.errors import WenfangError
 from wenfang.language import t
+from wenfang.store import home
 
 # What OpenAI calls kinds of errors, by status.
 TYPES = {
@@ -54,13 +55,18 @@ class Fault(Exception):  # noqa: N818 - it is not always an error of ours
     @classmethod
     def told(cls, error: Mapping[str, Any]) -> Fault:
         """As the models' process told it."""
-        message = str(error["message"]) or t(OURS)
+        message = _without_places(str(error["message"])) or t(OURS)
         return cls(int(error["status"]), message, _code(str(error["type"])))
 
     @classmethod
     def of(cls, error: WenfangError) -> Fault:
         """An error of the engine."""
-        return cls(error.http_status, str(error), _code(type(error).__name__))
+        return cls(error.http_status, _without_places(str(error)), _code(type(error).__name__))
+
+
+def _without_places(message: str) -> str:
+    """A line for people elsewhere, who need not know where this home is."""
+    return message.replace(str(home()), "~")
 
 
 def _code(name: str) -> str:
@@ -119,6 +125,8 @@ def add_faults(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, Fault):  # of the gate, while the body was read
+            return answer_of(error.__cause__)
         message = str(error.detail or HTTPStatus(error.status_code).phrase)
         return answer_of(Fault(error.status_code, message, headers=error.headers))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from wenfang.database import Database
 from wenfang.server.callers import Caller
 from wenfang.server.faults import Fault
 from wenfang.server.paging import Order, Rows, absent, fresh_id
+from wenfang.server.storing import credit, credit_expired, enter
 from wenfang.store import home
 
 DAY_S = 86_400
@@ -43,11 +44,6 @@ def served(*names: str) -> Path:
     return home().joinpath("served", *names)
 
 
-def uploads_folder() -> Path:
-    """Where a file lies while it comes in: on the disk that it shall stay on."""
-    return served("files")
-
-
 def place_of(name: str) -> Path:
     """The bytes of the file with that id, which the database must have given out."""
     return served("files", name)
@@ -68,10 +64,14 @@ class Filing:
         """
         row = new_row(caller.project, caller.person, purpose=purpose, filename=filename,
                       size=path.stat().st_size, kept_s=kept_s)  # fmt: skip
-        adopt(path, place_of(row["id"]))
-        with self.database.writing() as connection:
-            made = sa.insert(files).values(row).returning(*files.c)
-            return connection.execute(made).one()
+        target = place_of(row["id"])
+        adopt(path, target)
+        try:
+            with self.database.writing() as connection:
+                return enter_file(connection, row, caller.key)
+        except BaseException:
+            target.unlink(missing_ok=True)  # without its row nobody would ever find it
+            raise
 
     def one(self, project: str, name: str) -> Any:
         """The row of a file; Fault 404 where the project has none of that id any more."""
@@ -91,22 +91,31 @@ class Filing:
         )  # fmt: skip
 
     def delete(self, project: str, name: str) -> Any:
-        """Forget a file and remove its bytes; its row. Fault 404 where the project has none."""
+        """Forget a file and remove its bytes; its row.
+
+        raises Fault 404 where the project has none, or has none any more: of two that delete it
+               at once, one does
+        """
         row = self.one(project, name)
         with self.database.writing() as connection:
-            connection.execute(sa.delete(files).where(files.c.id == row.id))
+            gone = connection.execute(sa.delete(files).where(files.c.id == row.id)).rowcount
+            credit(connection, row.id)
+        if not gone:
+            raise absent(ROWS.what, name)
         place_of(row.id).unlink(missing_ok=True)
         return row
 
     def forget_expired(self) -> None:
         """Remove what was to be kept until now."""
-        old = sa.and_(files.c.expires_at.is_not(None), files.c.expires_at <= time.time())
+        at = time.time()
+        old = sa.and_(files.c.expires_at.is_not(None), files.c.expires_at <= at)
         with self.database.reading() as connection:
-            gone = [row.id for row in connection.execute(sa.select(files.c.id).where(old))]
-        if not gone:
-            return
+            if connection.execute(sa.select(files.c.id).where(old).limit(1)).first() is None:
+                return
         with self.database.writing() as connection:
-            connection.execute(sa.delete(files).where(files.c.id.in_(gone)))
+            removed = connection.execute(sa.delete(files).where(old).returning(files.c.id))
+            gone = [row.id for row in removed]
+            credit_expired(connection, at)
         for name in gone:
             place_of(name).unlink(missing_ok=True)
 
@@ -119,6 +128,12 @@ class Filing:
             except FileNotFoundError:
                 message = "its bytes are gone from the disk; upload it again"
                 raise Fault(404, message, "not_found") from None
+
+
+def enter_file(connection: sa.Connection, row: Mapping[str, Any], key: str) -> Any:
+    """Enter a file, and count its bytes for the key that it came by; its row."""
+    enter(connection, key, row["id"], size=row["bytes"], expires_at=row["expires_at"])
+    return connection.execute(sa.insert(files).values(row).returning(*files.c)).one()
 
 
 def new_row(

@@ -63,15 +63,19 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What a request says: its fields as JSON values, and its files by their field."""
+    """What a request says: its fields as JSON values, and its files by their field.
+
+    typed  whether it came as JSON; in a form a number is a text
+    """
 
     content: Mapping[str, Any]
     files: Mapping[str, tuple[Given, ...]] = field(default_factory=dict)
+    typed: bool = False
 
     def read(self, model: type[Model]) -> Model:
         """The fields as `model` has them; refused as the body of any other request is."""
         try:
-            return model.model_validate(self.content)
+            return model.model_validate(self.content, strict=self.typed)
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from None
 
@@ -96,7 +100,7 @@ async def received(
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if json_too and kind == JSON_TYPE:
-        yield Form(content=_object(await request.body()))
+        yield Form(content=_object(await request.body()), typed=True)
         return
     boundary = boundary_of(request.headers.get("content-type", ""))
     place = GIVEN / secrets.token_hex(12)
@@ -277,6 +281,18 @@ def object_field(value: Any) -> Any:
         raise ValueError("it is no JSON object") from None
 
 
+def _inlined(schema: Any, known: Mapping[str, Any]) -> Any:
+    """A schema without references into itself, which mean nothing within a larger document."""
+    if isinstance(schema, list):
+        return [_inlined(one, known) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    known = schema.get("$defs", known)
+    if "$ref" in schema:
+        return _inlined(known[schema["$ref"].rpartition("/")[2]], known)
+    return {name: _inlined(one, known) for name, one in schema.items() if name != "$defs"}
+
+
 def form_schema(
     model: type[Body], files: Mapping[str, bool] | None = None, *, json_too: bool = False
 ) -> dict[str, Any]:
@@ -284,7 +300,7 @@ def form_schema(
 
     files  whether each is required
     """
-    schema = model.model_json_schema()
+    schema = _inlined(model.model_json_schema(), {})
     required = [*schema.get("required", ()), *(name for name in files or {} if (files or {})[name])]
     binary = {name: {"type": "string", "format": "binary"} for name in files or {}}
     whole = {**schema, "properties": {**schema["properties"], **binary}, "required": required}

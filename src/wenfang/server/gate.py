@@ -1,4 +1,4 @@
-"""What every request passes: an id, a bound on its body, a bound on its patience, a count."""
+"""What every request passes: an id, bounds on its body and its patience, who waits, a count."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from wenfang.language import t
 from wenfang.server.faults import OURS, Fault, answer_of
 from wenfang.server.measures import Measures
+from wenfang.server.presence import PRESENCE, Presence
 from wenfang.server.settings import ServeSettings
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -26,7 +27,7 @@ App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[N
 LOG = logging.getLogger("wenfang.server")
 REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 UPLOADS = re.compile(
-    r"/v1/(files|images/edits|images/variations|audio/transcriptions|uploads"
+    r"/v1/(files|images/edits|images/variations|audio/transcriptions|audio/translations"
     r"|content_provenance_checks)\b"
 )
 
@@ -47,6 +48,8 @@ class Gate:
         name = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = name
         started, status = time.monotonic(), 0
+        read = _Bounded(scope=scope, receive=receive, settings=self.settings)
+        PRESENCE.set(read.presence)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -56,10 +59,11 @@ class Gate:
                 headers["x-request-id"] = name
                 headers["x-content-type-options"] = "nosniff"
                 headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                read.presence.end()
             await send(message)
 
         try:
-            read = _Bounded(scope=scope, receive=receive, settings=self.settings)
             read.refuse_by_head()
             await self.app(scope, read, answer)
         except Fault as fault:  # from outside of the application: the body's bounds
@@ -71,8 +75,11 @@ class Gate:
                 await answer_of(Fault(500, t(OURS), "internal_error"))(scope, receive, answer)
             raise
         finally:
+            read.presence.end()
             route = scope.get("route")
             path = getattr(route, "path", "other")
+            if read.presence.left:
+                self.measures.left.labels(path).inc()
             self.measures.answered(scope["method"], path, status, time.monotonic() - started)
 
 
@@ -92,6 +99,7 @@ class _Bounded:
         upload = UPLOADS.match(scope["path"])
         self._most = settings.upload_bytes if upload else settings.body_bytes
         self._seen, self._whole = 0, False
+        self.presence = Presence(self._next)
 
     def refuse_by_head(self) -> None:
         """Refuse what says itself that it is too large."""
@@ -101,6 +109,12 @@ class _Bounded:
 
     async def __call__(self) -> Message:
         """The next message; Fault 413 beyond the bound, 408 after too long a silence."""
+        if self._whole:
+            await self.presence.until_left()
+            return {"type": "http.disconnect"}
+        return await self._next()
+
+    async def _next(self) -> Message:
         if self._whole:
             return await self._receive()  # waits for the client to leave
         try:

@@ -37,6 +37,11 @@ REFUSED_A_MINUTE = 60  # rows of refused keys: a flood of them must not fill the
 NOBODY_ANSWERED = 499
 
 
+def spends(asking: Asking) -> bool:
+    """Whether a request counts for a key's quotas, and is refused where they are used up."""
+    return asking.method in SPENDS and not asking.path.endswith("/cancel")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guard:
     """ASGI middleware: puts the Caller into the request's state.
@@ -65,7 +70,8 @@ class Guard:
             return
         caller, headers = await self._admit(asking, scope)
         scope["state"]["caller"] = caller
-        ending = _Ending(guard=self, scope=scope, caller=caller, asking=asking)
+        meter = Meter(requests=int(spends(asking)))
+        ending = _Ending(guard=self, scope=scope, caller=caller, asking=asking, meter=meter)
         METER.set(ending.meter)
 
         async def answer(message: Message) -> None:
@@ -111,8 +117,7 @@ class Guard:
         return caller, headers
 
     async def _refuse_beyond(self, caller: Caller, asking: Asking) -> None:
-        limited = (caller.limits.seconds_a_day, caller.limits.storage_bytes) != (None, None)
-        if limited and asking.method in SPENDS and not asking.path.endswith("/cancel"):
+        if caller.limits.has_quota and spends(asking):
             try:
                 await asyncio.to_thread(refuse_beyond, self.database, caller)
             except WenfangError as error:
@@ -143,7 +148,7 @@ class _Ending:
     scope: MutableMapping[str, Any]
     caller: Caller
     asking: Asking
-    meter: Meter = field(default_factory=Meter)
+    meter: Meter
     status: int = NOBODY_ANSWERED
     kept: bool = False
 
@@ -174,7 +179,7 @@ async def write_down(
         with database.writing() as connection:
             audit.write(connection, caller, deed)
             if meter is not None:
-                spent(connection, caller, meter.seconds, meter.stored_bytes)
+                spent(connection, caller, meter)
 
     try:
         await asyncio.to_thread(write)

@@ -7,16 +7,21 @@ import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from wenfang.language import language, t
 from wenfang.server.faults import Fault
+from wenfang.server.presence import LeftError, while_present
 from wenfang.server.spending import note
 
+# What is done to its end whoever waits: it leaves something behind that is kept.
+LASTING = ("submit", "keep_run", "discard_run")
+LEFT: Mapping[str, Any] = {"left": True}  # in place of an answer: nobody waits for one
 START_AGAIN_S = (0.0, 1.0, 5.0, 15.0)  # pauses before the next start, if starts fail in a row
 
 
@@ -72,8 +77,9 @@ class Inference:
     async def ask(self, verb: str, content: Mapping[str, Any]) -> AsyncIterator[Any]:
         """A verb's answers, as they come.
 
-        Leaving the loop early stops the work.
-        raises Fault as the verb's error says, GoneError where the process died
+        Leaving the loop early stops the work, and so does the client of this request when it
+        closes its connection, unless the verb is a lasting one.
+        raises Fault as the verb's error says, GoneError where the process died, LeftError
         """
         if len(self._calls) >= self.waiting_most:
             message = t("{count} requests wait already; try again later", count=self.waiting)
@@ -83,22 +89,22 @@ class Inference:
         answers: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
         self._calls[number] = answers
         ended, began = False, time.monotonic()
+        left = partial(answers.put_nowait, LEFT)
         try:
-            asked = {"call": number, "verb": verb, "content": content, "language": language()}
-            await self._send(asked)
-            while True:
-                answer = await answers.get()
-                if answer is None:
-                    ended = True
-                    raise GoneError
-                if answer["error"]:
-                    ended = True
-                    raise Fault.told(answer["error"])
-                if answer["content"] is not None:
-                    yield answer["content"]
-                if answer["last"]:
-                    ended = True
-                    return
+            with nullcontext() if verb in LASTING else while_present(left):
+                asked = {"call": number, "verb": verb, "content": content, "language": language()}
+                await self._send(asked)
+                while not ended:
+                    answer = await answers.get()
+                    if answer is LEFT:
+                        raise LeftError
+                    ended = answer is None or bool(answer["error"]) or answer["last"]
+                    if answer is None:
+                        raise GoneError
+                    if answer["error"]:
+                        raise Fault.told(answer["error"])
+                    if answer["content"] is not None:
+                        yield answer["content"]
         finally:
             self._calls.pop(number, None)
             note(seconds=time.monotonic() - began)

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
@@ -23,20 +24,23 @@ from wenfang.jobs import Happening, Job, Queue, State
 from wenfang.jobs.queue import PRIORITY_MOST
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.faults import Fault
+from wenfang.server.forgetting import JOB_DIGITS, enter_work, forget_job
 from wenfang.server.local_names import (
     at_this_machine,
     require_local_names,
     require_model_name,
 )
 from wenfang.server.paging import PAGE, After, Limit, absent
+from wenfang.server.piece_table import pieces
 from wenfang.server.place import Here, Place
+from wenfang.server.tuning_table import tunings
 from wenfang.server.wire import Body, listed
 from wenfang.store import home
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
 Wish = Literal["cancel", "pause", "resume", "retry"]
-JOB = re.compile(r"job-[0-9a-f]{20}")
+JOB = re.compile(rf"job-[0-9a-f]{{{JOB_DIGITS}}}")
 # What those may ask that do not sit at this machine; none of it names a file.
 ASKED = {
     "create": ("text", "suffix", "commercial", "private", "fresh", "model"),
@@ -126,6 +130,20 @@ def show_job(name: str, here: Here, caller: Asked) -> dict[str, Any]:
     return shown(here, caller, job_of(here.queue, caller, name))
 
 
+@router.delete("/jobs/{name}")
+def delete_job(name: str, here: Here, caller: Asked) -> dict[str, Any]:
+    """Forget a job and what lies in its folder; one that waits is never done."""
+    job = job_of(here.queue, caller, name)
+    for table in (pieces, tunings):
+        owner = sa.select(table.c.id).where(table.c.job == job.id)
+        with here.database.reading() as connection:
+            row = connection.execute(owner).first()
+        if row is not None:
+            raise Fault(409, f"the job belongs to {row.id}; delete that", "conflict")
+    forget_job(here, job.id, job.id)
+    return {"id": job.id, "object": "job", "deleted": True}
+
+
 @router.post("/jobs")
 async def create_job(body: JobBody, here: Here, caller: Asked) -> dict[str, Any]:
     """Queue one; it is refused at once where it cannot work. An estimate comes with it."""
@@ -146,12 +164,17 @@ async def create_job(body: JobBody, here: Here, caller: Asked) -> dict[str, Any]
         "person": caller.person,
     }
     queued = await here.inference.once("submit", content)
-    job = await asyncio.to_thread(job_of, here.queue, caller, queued["job"]["id"])
+    job = await asyncio.to_thread(_entered, here, caller, str(queued["job"]["id"]))
     return {
         **shown(here, caller, job),
         "estimate": queued["estimate"],
         "workers": queued["workers"],
     }
+
+
+def _entered(here: Place, caller: Caller, name: str) -> Job:
+    job_of(here.queue, caller, name)
+    return enter_work(here, caller, name)
 
 
 def _require_text(request: Mapping[str, Any]) -> None:

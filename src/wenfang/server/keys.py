@@ -42,6 +42,7 @@ keys = sa.Table(
     sa.Column("requests_a_minute", sa.Integer),
     sa.Column("seconds_a_day", sa.Float),
     sa.Column("storage_bytes", sa.BigInteger),
+    sa.Column("requests_a_day", sa.Integer),
 )
 
 
@@ -91,6 +92,7 @@ class Key:
             "role": self.role,
             **{name: None if at is None else int(at) for name, at in times.items()},
             "requests_a_minute": self.limits.requests_a_minute,
+            "requests_a_day": self.limits.requests_a_day,
             "seconds_a_day": self.limits.seconds_a_day,
             "storage_bytes": self.limits.storage_bytes,
         }
@@ -223,6 +225,7 @@ def _member(connection: sa.Connection, wanted: Wanted) -> Any:
 def _limits(row: Any) -> Limits:
     return Limits(
         requests_a_minute=row.requests_a_minute,
+        requests_a_day=row.requests_a_day,
         seconds_a_day=row.seconds_a_day,
         storage_bytes=row.storage_bytes,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
 
 
@@ -27,13 +28,20 @@ class Measures:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.left = Counter(
+            "wenfang_clients_left",
+            "Requests whose client left before the answer was complete",
+            ("route",),
+            registry=self.registry,
+        )
         self.tokens = Counter(
             "wenfang_tokens", "Tokens written", ("model",), registry=self.registry
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one request."""
-        self._requests.labels(method, route, str(status)).inc()
+        """Count one request; a method of a client's own making is counted among the others."""
+        known = method if method in METHODS else "other"
+        self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def watch(self, name: str, help_: str, ask: Callable[[], float]) -> None:

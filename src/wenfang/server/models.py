@@ -1,7 +1,8 @@
-"""GET /v1/models: what is here, and which endpoint serves it."""
+"""/v1/models: what is here, which endpoint serves it, and the end of what was tuned here."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from fastapi import APIRouter
 from wenfang.server.callers import Asked
 from wenfang.server.faults import Fault
 from wenfang.server.place import Here, Place
+from wenfang.server.tuning_table import ENDED, Tunings, run_of
 from wenfang.server.wire import listed
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -22,6 +24,7 @@ EDITS, VARIATIONS, VIDEOS = "/v1/images/edits", "/v1/images/variations", "/v1/vi
 MODERATIONS, PROVENANCE = "/v1/moderations", "/v1/content_provenance_checks"
 WRITERS = ("stream", "verse", "completion", "pairs")  # layouts of what writes texts
 LOOK_AGAIN_S = 5.0
+TUNED = re.compile(r"[\w.-]{1,300}")
 # Programs of ours without weights.
 PROGRAMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "speech": ("speech by espeak-ng, in Chinese and English", (SPEECH,)),
@@ -135,3 +138,19 @@ async def show_model(model: str, here: Here, caller: Asked) -> dict[str, Any]:
     if found is None:
         raise Fault(404, f"there is no model {model!r}", "model_not_found", param="model")
     return found.record()
+
+
+@router.delete("/models/{model:path}")
+def delete_model(model: str, here: Here, caller: Asked) -> dict[str, Any]:
+    """Delete a model that this project has tuned; those that were here before stay."""
+    held = Tunings(database=here.database, queue=here.queue)
+    row = held.of_result(caller.project, model) if TUNED.fullmatch(model) else None
+    if row is None or not run_of(row.result).is_dir():
+        message = f"{model[:200]!r} is no model that was tuned in this project"
+        raise Fault(404, message, "model_not_found", param="model")
+    row, _ = held.settled(row)
+    if row.status not in ENDED:
+        raise Fault(409, f"it is being tuned; cancel {row.id} first", "conflict", param="model")
+    held.discard(row)
+    here.remembered.pop("bundles", None)
+    return {"id": model, "object": "model", "deleted": True}

@@ -32,28 +32,30 @@ def absent(what: str, name: str) -> Fault:
     return Fault(404, f"there is no {what} {shown!r}", "not_found")
 
 
-def is_id(name: str, prefix: str) -> bool:
-    """Whether `fresh_id` could have given it; nothing else reaches a database or a disk."""
-    return re.fullmatch(f"{re.escape(prefix)}[0-9a-f]{{{2 * ID_BYTES}}}", name) is not None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """One kind of thing: a table with the columns id, project and created_at.
 
     prefix  of its ids
     what    it is called
+    digits  of an id, hexadecimal: nothing else reaches the database
+    inner   prefix of the ids in the table, where that is another one
+    only    conditions of the rows that are of this kind
     """
 
     table: sa.Table
     prefix: str
     what: str
+    digits: int = 2 * ID_BYTES
+    inner: str = ""
+    only: tuple[sa.ColumnElement[bool], ...] = ()
 
     def one(self, database: Database, project: str, name: str) -> Any:
         """The row of that id; Fault 404 where the project has none."""
         table = self.table
-        if is_id(name, self.prefix):
-            asked = sa.select(table).where(table.c.id == name, table.c.project == project)
+        if re.fullmatch(f"{re.escape(self.prefix)}[0-9a-f]{{{self.digits}}}", name):
+            inner = (self.inner or self.prefix) + name.removeprefix(self.prefix)
+            asked = self._of(project).where(table.c.id == inner)
             with database.reading() as connection:
                 row = connection.execute(asked).first()
             if row is not None:
@@ -75,7 +77,7 @@ class Rows:
         """
         table = self.table
         place = sa.tuple_(table.c.created_at, table.c.id)
-        asked = sa.select(table).where(table.c.project == project, *conditions).limit(limit + 1)
+        asked = self._of(project).where(*conditions).limit(limit + 1)
         if after is not None:
             try:
                 row = self.one(database, project, after)
@@ -89,3 +91,6 @@ class Rows:
         with database.reading() as connection:
             rows = connection.execute(asked).all()
         return rows[:limit], len(rows) > limit
+
+    def _of(self, project: str) -> Any:
+        return sa.select(self.table).where(self.table.c.project == project, *self.only)

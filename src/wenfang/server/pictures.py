@@ -22,6 +22,7 @@ from wenfang.server.faults import Fault
 from wenfang.server.forms import object_field
 from wenfang.server.local_names import require_local_names
 from wenfang.server.place import Place
+from wenfang.server.storing import enter
 from wenfang.server.wire import LABEL_HEADERS, Body, begun, event, label_field, now_s
 from wenfang.store import home
 
@@ -33,9 +34,6 @@ SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 USUAL_SIDES, MOST_SIDE_PX = (256, 512, 1024), 2048
 SIZE_SHOWN = 20
 KEPT_S = 86_400.0  # of a picture behind a URL
-VARIED_BY_AUTOENCODER = 0.2  # of the way to chance: beyond, its pictures fall apart
-# A mask says where; how much may change there is all.
-PAINTED_ANEW = 1.0
 
 Settings = Annotated[dict[str, Any], BeforeValidator(object_field)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS)]
@@ -111,10 +109,6 @@ class Drawing:
     def _asked(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         body = self.body
         settings = {**body.settings, **self.files}
-        if self.files and facts["family"] == "vae":
-            settings.setdefault("strength", VARIED_BY_AUTOENCODER)
-        if "mask" in self.files:
-            settings.setdefault("strength", PAINTED_ANEW)
         size = _size(body, facts)
         if size:
             settings["side_px"] = max(size)
@@ -182,11 +176,20 @@ class Drawing:
         """The name of a new file that only this project sees; what is old goes."""
         folder = folder_of(self.caller)
         name = f"{secrets.token_hex(16)}{SUFFIXES[self.body.output_format or 'png']}"
-        write_bytes(folder / name, made["data"])
-        for path in folder.iterdir():
+        path = folder / name
+        write_bytes(path, made["data"])
+        try:
+            with self.here.database.writing() as connection:
+                until = time.time() + KEPT_S
+                enter(connection, self.caller.key, f"image-{name}", size=len(made["data"]),
+                      expires_at=until)  # fmt: skip
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        for old in folder.iterdir():
             with suppress(OSError):  # another request's, gone in this moment
-                if time.time() - path.stat().st_mtime > KEPT_S:
-                    path.unlink()
+                if time.time() - old.stat().st_mtime > KEPT_S:
+                    old.unlink()
         return name
 
 

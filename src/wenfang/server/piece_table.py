@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from wenfang.errors import NotFoundError
 from wenfang.jobs import ENDED, Job, Queue
 from wenfang.seal.statement import sealed_facts
 from wenfang.server.filing import metadata, served
-from wenfang.server.paging import Rows
+from wenfang.server.paging import Rows, absent
+from wenfang.server.storing import credit, enter_made
 
 pieces = sa.Table(
     "pieces",
@@ -53,15 +55,26 @@ class Pieces:
     database: Database
     queue: Queue
 
-    def open(self, values: Mapping[str, Any]) -> Any:
-        """Enter a new piece; its row."""
+    def open(self, values: Mapping[str, Any], key: str) -> Any:
+        """Enter a new piece, which is kept for a key; its row."""
+        name = values["id"]
         with self.database.writing() as connection:
+            enter_made(connection, key, name, folder_of(name), values["job"])
             made = sa.insert(pieces).values(values).returning(*pieces.c)
             return connection.execute(made).one()
 
     def one(self, project: str, name: str) -> tuple[Any, Job | None]:
         """A piece with the state of its job; Fault 404 where the project has none of that id."""
         return self.settled(ROWS.one(self.database, project, name))
+
+    def forget(self, row: Any) -> None:
+        """Forget a piece, and remove its files; Fault 404 where it is gone already."""
+        with self.database.writing() as connection:
+            gone = connection.execute(sa.delete(pieces).where(pieces.c.id == row.id)).rowcount
+            credit(connection, row.id)
+        if not gone:
+            raise absent(ROWS.what, row.id)
+        shutil.rmtree(folder_of(row.id), ignore_errors=True)
 
     def settle_all(self, project: str) -> None:
         """Bring the newest rows of a project up to date, so that they are found by their words."""

@@ -14,10 +14,12 @@ from wenfang.jobs import ENDED
 from wenfang.server.approval import require_published
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.faults import Fault
+from wenfang.server.forgetting import forget_job
 from wenfang.server.local_names import require_local_names, require_model_name
 from wenfang.server.paging import PAGE, After, Limit, fresh_id
 from wenfang.server.piece_table import ROWS, Pieces, folder_of, new_row, record, shown_verdict
 from wenfang.server.place import Here, Place
+from wenfang.server.presence import client_left
 from wenfang.server.wire import LABEL_HEADERS, listed
 
 router = APIRouter(prefix="/v1", tags=["pieces"])
@@ -91,7 +93,7 @@ async def create_piece(
     }
     held = _pieces(here)
     row = new_row(name, queued["job"]["id"], asked, about)
-    await asyncio.to_thread(held.open, row)
+    await asyncio.to_thread(held.open, row, caller.key)
     return await _waited(held, caller, name, wait)
 
 
@@ -100,7 +102,7 @@ async def _waited(held: Pieces, caller: Caller, name: str, seconds: float) -> di
     until = time.monotonic() + seconds
     while True:
         row, job = await asyncio.to_thread(held.one, caller.project, name)
-        if row.state in ENDED or time.monotonic() >= until:
+        if row.state in ENDED or time.monotonic() >= until or client_left():
             return record(row, job)
         await asyncio.sleep(LOOK_S)
 
@@ -124,6 +126,16 @@ def list_pieces(
 def show_piece(name: str, here: Here, caller: Asked) -> dict[str, Any]:
     """A piece: its state, its text, its files, and what its checks and seals say."""
     return record(*_pieces(here).one(caller.project, name))
+
+
+@router.delete("/pieces/{name}")
+def delete_piece(name: str, here: Here, caller: Asked) -> dict[str, Any]:
+    """Forget a piece, its job and its files; one that waits is never made."""
+    held = _pieces(here)
+    row, _ = held.one(caller.project, name)
+    forget_job(here, row.job, name)
+    held.forget(row)
+    return {"id": name, "object": "piece", "deleted": True}
 
 
 @router.get("/pieces/{name}/files/{file}", response_class=Response)

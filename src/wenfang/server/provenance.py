@@ -5,39 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import APIRouter, Request
 
 from wenfang.seal.formats import format_of, started_format
 from wenfang.server.callers import Viewer
-from wenfang.server.files import refuse_unknown
-from wenfang.server.filing import served
+from wenfang.server.forms import Given, Wanted, form_schema, received
 from wenfang.server.piece_table import shown_verdict
 from wenfang.server.place import Here
-from wenfang.server.uploads import received
-from wenfang.server.wire import now_s
+from wenfang.server.wire import Body, now_s
 
 router = APIRouter(prefix="/v1", tags=["provenance"])
 
 CHECKED_BYTES = 128 * 2**20  # what `verify` reads at most
 HEAD_BYTES = 2**16
-UPLOAD_SCHEMA: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "additionalProperties": False,
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
 # Our credential layer in the words of C2PA's validation: (outcome, validation_state).
 STATES = {
     "good": ("detected", "trusted"),
@@ -47,22 +29,25 @@ STATES = {
 ABSENT = ("not_detected", "not_present")
 
 
-@router.post("/content_provenance_checks", openapi_extra=UPLOAD_SCHEMA)
+class CheckBody(Body):
+    """There is nothing to say beside the file."""
+
+
+@router.post("/content_provenance_checks", openapi_extra=form_schema(CheckBody, {"file": True}))
 async def check_provenance(request: Request, here: Here, caller: Viewer) -> dict[str, Any]:
     """Look for a C2PA credential, and for every other mark of ours, in an uploaded file.
 
     That none is found does not mean that a person made it.
     """
-    most = min(CHECKED_BYTES, here.settings.upload_bytes)
-    folder = served("checked")
-    async with received(request, folder, most=most) as upload:
-        refuse_unknown(upload, ())
-        with TemporaryDirectory(prefix="check-", dir=folder) as inner:
-            path = await asyncio.to_thread(_named, upload.path, Path(inner), upload.filename)
-            found = await here.inference.once("verify", {"paths": [str(path)]})
+    wanted = Wanted(counts={"file": 1}, most_bytes=min(CHECKED_BYTES, here.settings.upload_bytes))
+    async with received(request, wanted) as form:
+        form.read(CheckBody)
+        file = form.file("file")
+        path = await asyncio.to_thread(_named, file)
+        found = await here.inference.once("verify", {"paths": [str(path)]})
     verdicts = [shown_verdict(one) for one in found]  # of an archive: one a file in it
     if len(verdicts) == 1 and path.suffix != ".zip":
-        verdicts[0]["path"] = upload.filename
+        verdicts[0]["path"] = file.filename
     first = next((one for one in verdicts if one["layers"]), {"layers": ()})
     return {
         "object": "content_provenance_check",
@@ -72,18 +57,15 @@ async def check_provenance(request: Request, here: Here, caller: Viewer) -> dict
     }
 
 
-def _named(path: Path, folder: Path, filename: str) -> Path:
+def _named(file: Given) -> Path:
     """The upload under a name of ours, with the suffix of what it is or says to be."""
-    with path.open("rb") as stream:
+    with file.path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
-    named = format_of(filename)
-    suffix = Path(filename).suffix.lower() if named else ""
+    suffix = Path(file.filename).suffix.lower() if format_of(file.filename) else ""
     if not suffix:
         known = started_format(head)
         suffix = known.suffixes[0] if known else ""
-    target = folder / f"file{suffix}"
-    path.rename(target)
-    return target
+    return file.path.rename(file.path.with_name(f"checked{suffix}"))
 
 
 def _c2pa(verdict: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class ServeSettings:
     upload_bytes   of an uploaded file
     plugged        chat models: `hub:FOLDER`, `openai:URL#model`
     waiting_most   calls to models that may wait; further ones are told to come back
+    batch_lines    of one project's batches that may wait for their answers
     head_s         within which a client must have sent its head, and between two parts of a body
     auth           "auto": whoever sits at this machine needs no key; "required": everybody does
     """
@@ -32,6 +33,7 @@ class ServeSettings:
     upload_bytes: int = 2048 * MEGABYTE
     plugged: tuple[str, ...] = ()
     waiting_most: int = 512
+    batch_lines: int = 200_000
     head_s: float = 30.0
     auth: Literal["auto", "required"] = "auto"
 
@@ -39,7 +41,7 @@ class ServeSettings:
         """Refuse values without a meaning."""
         if not 0 <= self.port < 65_536:
             raise ConfigError("port is {port}; choose one from 0 to 65535", port=self.port)
-        for name in ("body_bytes", "upload_bytes", "waiting_most"):
+        for name in ("body_bytes", "upload_bytes", "waiting_most", "batch_lines"):
             if getattr(self, name) < 1:
                 raise ConfigError(
                     "{name} is {value}; it must be at least 1", name=name, value=getattr(self, name)

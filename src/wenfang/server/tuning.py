@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import shutil
 import time
@@ -29,16 +28,20 @@ from wenfang.server.tuning_table import (
     checkpoints,
     events,
     record,
+    run_of,
 )
 from wenfang.server.wire import Body, listed
-from wenfang.store import home
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 
 FAMILIES = ("gpt", "gpt2", "seq2seq")  # those that write texts
 TUNING_BYTES = 64 * 2**20  # of a training file, which is read as a whole
 SEED_MOST = 2**31 - 1
-LOSSES_TOLD = 100  # of a run, as events
+WISHES = {
+    "n_epochs": "epochs",
+    "batch_size": "batch_size",
+    "learning_rate_multiplier": "rate_factor",
+}
 LICENCE = r"^[A-Za-z0-9.+() -]*$"
 Auto = Literal["auto"]
 Epochs = Annotated[int, Field(ge=1, le=100)]
@@ -146,9 +149,9 @@ def _prepared(here: Place, caller: Caller, body: TuningRequest) -> Any:
     copy = served("tuning", name, f"{file.id}.jsonl")
     Filing(database=here.database).copy(file, copy)
     try:
-        dataset = prepare_own(copy, home() / "runs" / result / "dataset", body.licence)
+        dataset = prepare_own(copy, run_of(result) / "dataset", body.licence)
     except WenfangError as error:
-        shutil.rmtree(home() / "runs" / result, ignore_errors=True)
+        shutil.rmtree(run_of(result), ignore_errors=True)
         message = str(error).replace(str(copy), file.filename)
         raise _refuse("training_file", message, code="invalid_training_file") from None
     finally:
@@ -170,41 +173,14 @@ def _prepared(here: Place, caller: Caller, body: TuningRequest) -> Any:
                 "kind": body.kind,
                 "examples": dataset.count("train"),
             },
-        }
+        },
+        caller.key,
     )
 
 
-def settings_of(row: Any, plan: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """The recipe's settings for what was asked, and the hyperparameters that this comes to.
-
-    plan  what the recipe would take by itself: examples, batch_size, steps, rate
-    """
-    asked = row.asked["hyperparameters"]
-    examples = plan["examples"]
-    wished = {name: value for name, value in asked.items() if value != "auto"}
-    batch = min(wished.get("batch_size", plan["batch_size"]), examples)
-    per_epoch = math.ceil(examples / batch)
-    steps = plan["steps"]
-    if "n_epochs" in wished or "batch_size" in wished:
-        before = plan["steps"] * plan["batch_size"] / examples
-        steps = math.ceil(wished.get("n_epochs", max(1.0, before)) * per_epoch)
-    factor = wished.get("learning_rate_multiplier", 1.0)
-    settings = [
-        f"train.batch_size={batch}",
-        f"train.steps={steps}",
-        f"train.log_every={math.ceil(steps / LOSSES_TOLD)}",
-        f"train.evaluate_every={math.ceil(steps / 8)}",
-        f"train.checkpoint_every={min(max(per_epoch, 50), 200)}",
-        f"optim.warmup_steps={min(20, steps // 10)}",
-        f"optim.lr={plan['rate'] * factor}",
-    ]
-    used = {
-        "n_epochs": max(1, round(steps * batch / examples)),
-        "batch_size": batch,
-        "learning_rate_multiplier": factor,
-        "steps": steps,
-    }
-    return settings, used
+def wish_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters that are asked for, as the engine calls them."""
+    return {ours: asked[name] for name, ours in WISHES.items() if asked[name] != "auto"}
 
 
 async def _validate(here: Place, name: str) -> None:
@@ -213,20 +189,25 @@ async def _validate(here: Place, name: str) -> None:
     row = await asyncio.to_thread(held.row, name)
     if row.status != VALIDATING:
         return
-    data = str(home() / "runs" / row.result / "dataset")
+    data = str(run_of(row.result) / "dataset")
     chosen = [f"tune.kind={row.asked['kind']}", f"tune.name={row.result}"]
     chosen.append(f"train.seed={row.asked['seed']}")
     try:
         plan = await here.inference.once(
-            "tuning_plan", {"base": row.model, "data": data, "settings": chosen}
+            "tuning_plan",
+            {
+                "base": row.model,
+                "data": data,
+                "settings": chosen,
+                "wish": wish_of(row.asked["hyperparameters"]),
+            },
         )
-        settings, used = settings_of(row, plan)
         request = {
             "recipe": "tune",
             "data": data,
             "base": row.model,
-            "settings": [*chosen, *settings],
-            "output": str(home() / "runs" / row.result),
+            "settings": [*chosen, *plan["settings"]],
+            "output": str(run_of(row.result)),
         }
         queued = await here.inference.once(
             "submit",
@@ -243,15 +224,11 @@ async def _validate(here: Place, name: str) -> None:
             raise
         error = {"code": fault.code or "invalid", "message": fault.message}
         error["param"] = "training_file"
-        await asyncio.to_thread(
-            held.move, name, VALIDATING, status="failed", error=error, finished_at=time.time()
-        )
+        await asyncio.to_thread(held.give_up, row, error)
         return
     job = queued["job"]["id"]
-    asked = {**row.asked, "used": used}
-    kept = await asyncio.to_thread(
-        held.move, name, VALIDATING, status="queued", job=job, asked=asked
-    )
+    used = {name: plan[ours] for name, ours in (*WISHES.items(), ("steps", "steps"))}
+    kept = await asyncio.to_thread(held.queued, row, job, used)
     if not kept:  # cancelled meanwhile
         await asyncio.to_thread(here.queue.ask, job, "cancel")
 
@@ -345,6 +322,7 @@ def _ask(here: Place, caller: Caller, name: str, wish: str) -> dict[str, Any]:
         ended = {"status": "cancelled", "finished_at": time.time()}
         if wish != "cancel" or not held.move(row.id, VALIDATING, **ended):
             raise Fault(409, f"the job is {row.status}; it cannot be asked to {wish}", "conflict")
+        held.discard(row)
         return record(held.row(row.id), None)
     here.queue.ask(job.id, wish)
     return record(*held.settled(held.row(row.id)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +16,7 @@ from wenfang.errors import NotFoundError
 from wenfang.jobs import Happening, Job, Queue
 from wenfang.server.filing import metadata
 from wenfang.server.paging import Rows
+from wenfang.server.storing import credit, enter_job, enter_made
 from wenfang.store import home
 
 tunings = sa.Table(
@@ -62,9 +66,10 @@ class Tunings:
     database: Database
     queue: Queue
 
-    def open(self, values: Mapping[str, Any]) -> Any:
-        """Enter a new one; its row."""
+    def open(self, values: Mapping[str, Any], key: str) -> Any:
+        """Enter a new one, whose run is kept for a key; its row."""
         with self.database.writing() as connection:
+            enter_made(connection, key, values["id"], run_of(values["result"]))
             made = sa.insert(tunings).values(values).returning(*tunings.c)
             return connection.execute(made).one()
 
@@ -84,6 +89,35 @@ class Tunings:
         changed = sa.update(tunings).where(tunings.c.id == name, tunings.c.status == before)
         with self.database.writing() as connection:
             return connection.execute(changed.values(values)).rowcount == 1
+
+    def queued(self, row: Any, job: str, used: Mapping[str, Any]) -> bool:
+        """It has become a job; False where it was cancelled meanwhile.
+
+        used  the hyperparameters that it comes to
+        """
+        asked = {**row.asked, "used": dict(used)}
+        kept = self.move(row.id, VALIDATING, status="queued", job=job, asked=asked)
+        with self.database.writing() as connection:
+            enter_job(connection, row.id, job)
+        return kept
+
+    def give_up(self, row: Any, error: Mapping[str, Any]) -> None:
+        """Its examples do not fit: it has failed, and nothing is kept of them."""
+        ended = {"status": "failed", "error": dict(error), "finished_at": time.time()}
+        if self.move(row.id, VALIDATING, **ended):
+            self.discard(row)
+
+    def of_result(self, project: str, result: str) -> Any | None:
+        """The tuning of a project that made the model of that name; None: there is none."""
+        asked = sa.select(tunings).where(tunings.c.project == project, tunings.c.result == result)
+        with self.database.reading() as connection:
+            return connection.execute(asked).first()
+
+    def discard(self, row: Any) -> None:
+        """Remove the run of a tuning that has ended, its model included; the row stays."""
+        with self.database.writing() as connection:
+            credit(connection, row.id)
+        shutil.rmtree(run_of(row.result), ignore_errors=True)
 
     def job(self, row: Any) -> Job | None:
         """What it became; None before that, and once the queue has forgotten it."""
@@ -111,6 +145,11 @@ class Tunings:
         return row, job
 
 
+def run_of(result: str) -> Path:
+    """Where the run is that makes the model of that name."""
+    return home() / "runs" / result
+
+
 def record(row: Any, job: Job | None) -> dict[str, Any]:
     """A tuning in OpenAI's shape, and which job of the queue it is."""
     asked = row.asked
@@ -132,7 +171,8 @@ def record(row: Any, job: Job | None) -> dict[str, Any]:
         "organization_id": row.project or "wenfang",
         "result_files": [],
         "seed": asked["seed"],
-        "status": row.status,
+        # OpenAI's clients know no pause.
+        "status": "queued" if row.status == "paused" else row.status,
         "trained_tokens": None,
         "training_file": row.training_file,
         "validation_file": None,
@@ -141,6 +181,8 @@ def record(row: Any, job: Job | None) -> dict[str, Any]:
         "metadata": asked.get("metadata"),
         "wenfang": {
             "job": row.job,
+            "state": row.status,
+            "model": row.result,
             "asked": (job.asked or None) if job else None,
             "kind": asked["kind"],
             "steps": numbers.get("steps"),

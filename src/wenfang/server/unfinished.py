@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from wenfang.server.batches import take_up_batches
 from wenfang.server.chores import Chores
-from wenfang.server.filing import Filing, served, uploads_folder
+from wenfang.server.filing import Filing
 from wenfang.server.tuning import take_up_tunings
-from wenfang.server.uploads import sweep
+
+CLEAR_EVERY_S = 3600.0
 
 
 @asynccontextmanager
@@ -30,7 +31,8 @@ async def chores_of(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _clear(app: FastAPI) -> None:
-    """Remove broken uploads, and files that were to be kept until now."""
-    for folder in (uploads_folder(), served("checked")):
-        await asyncio.to_thread(sweep, folder)
-    await asyncio.to_thread(Filing(database=app.state.place.database).forget_expired)
+    """Remove files that were to be kept until now, as long as the server runs."""
+    filing = Filing(database=app.state.place.database)
+    while True:
+        await asyncio.to_thread(filing.forget_expired)
+        await asyncio.sleep(CLEAR_EVERY_S)

@@ -7,22 +7,22 @@ writes the words and sounds; every answer says so in `wenfang.note`.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from typing import Annotated, Any, Literal
 
-import sqlalchemy as sa
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import Field
 
 from wenfang.jobs import Job
 from wenfang.jobs.tables import jobs
 from wenfang.language import t
+from wenfang.server.approval import require_published
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.faults import Fault
+from wenfang.server.forgetting import JOB_DIGITS, enter_work, forget_job
 from wenfang.server.forms import Wanted, form_schema, received
 from wenfang.server.models import VIDEOS, require_model
-from wenfang.server.paging import PAGE, Limit, Order, absent
+from wenfang.server.paging import PAGE, After, Limit, Order, Rows
 from wenfang.server.pictures import SEED_MOST, Name, Settings
 from wenfang.server.place import Here, Place
 from wenfang.server.wire import LABEL, LABEL_HEADERS, Body, listed
@@ -43,6 +43,14 @@ FILES = {
     "thumbnail": ("still.webp", "image/webp"),
     "spritesheet": ("sheet.jpg", "image/jpeg"),
 }
+ROWS = Rows(
+    table=jobs,
+    prefix="video_",
+    what="video",
+    digits=JOB_DIGITS,
+    inner="job-",
+    only=(jobs.c.kind == KIND,),
+)
 STATUSES = {"queued": "queued", "paused": "queued", "running": "in_progress", "done": "completed"}
 Id = Annotated[str, Path(pattern=VIDEO_ID)]
 Variant = Literal["video", "thumbnail", "spritesheet"]
@@ -81,31 +89,17 @@ async def create_video(request: Request, here: Here, caller: Asked) -> JSONRespo
     }
     asked = {"kind": KIND, "request": wanted, "project": caller.project, "person": caller.person}
     queued = await here.inference.once("submit", asked)
-    job = await asyncio.to_thread(here.queue.job, str(queued["job"]["id"]))
+    job = await asyncio.to_thread(enter_work, here, caller, str(queued["job"]["id"]))
     return _polled(job)
 
 
 @router.get("/videos")
 def list_videos(
-    here: Here,
-    caller: Asked,
-    after: Annotated[str | None, Query(pattern=VIDEO_ID)] = None,
-    limit: Limit = PAGE,
-    order: Order = "desc",
+    here: Here, caller: Asked, after: After = None, limit: Limit = PAGE, order: Order = "desc"
 ) -> dict[str, Any]:
     """The project's films, newest first."""
-    seen = _job(here, caller, after) if after else None
-    place = sa.tuple_(jobs.c.created_at, jobs.c.id)
-    asked = sa.select(jobs).where(jobs.c.kind == KIND, jobs.c.project == caller.project)
-    if seen is not None:
-        edge = sa.tuple_(seen.created_at, seen.id)
-        asked = asked.where(place < edge if order == "desc" else place > edge)
-    columns = (jobs.c.created_at, jobs.c.id)
-    asked = asked.order_by(*(one.desc() if order == "desc" else one for one in columns))
-    with here.database.reading() as connection:
-        rows = connection.execute(asked.limit(limit + 1)).all()
-    found = [_video(Job(**row._mapping)) for row in rows]
-    return listed(found[:limit], more=len(found) > limit)
+    rows, more = ROWS.page(here.database, caller.project, after=after, limit=limit, order=order)
+    return listed([_video(Job(**row._mapping)) for row in rows], more=more)
 
 
 @router.get("/videos/{video_id}")
@@ -117,27 +111,20 @@ def show_video(video_id: Id, here: Here, caller: Asked) -> JSONResponse:
 @router.delete("/videos/{video_id}")
 def delete_video(video_id: Id, here: Here, caller: Asked) -> dict[str, Any]:
     """Forget a film and its files; one that waits is never made, one that is being made stays."""
-    job = _job(here, caller, video_id)
-    if job.state in ("queued", "paused"):
-        job = here.queue.ask(job.id, "cancel")
-    gone = sa.delete(jobs).where(
-        jobs.c.id == job.id, jobs.c.state.in_(("done", "failed", "dead", "cancelled"))
-    )
-    with here.database.writing() as connection:
-        if not connection.execute(gone).rowcount:
-            message = f"{video_id} is being made; wait, or cancel it at /v1/jobs/{job.id}/cancel"
-            raise Fault(409, message, "video_in_progress")
-    shutil.rmtree(home() / "jobs" / job.id, ignore_errors=True)
+    forget_job(here, _job(here, caller, video_id).id, video_id)
     return {"id": video_id, "object": "video.deleted", "deleted": True}
 
 
 @router.get("/videos/{video_id}/content", response_class=Response)
 def show_content(video_id: Id, here: Here, caller: Asked, variant: Variant = "video") -> Response:
-    """A finished film; a still of it, or a sheet of its frames."""
+    """A finished film; a still of it, or a sheet of its frames; once it is approved, where the
+    project asks for that.
+    """
     job = _job(here, caller, video_id)
     if job.state != "done":
         message = f"{video_id} is {STATUSES.get(job.state, 'failed')}; there is nothing to see yet"
         raise Fault(409, message, "video_not_ready")
+    require_published(here, caller, job.id, job.project)
     name, kind = FILES[variant]
     path = home() / "jobs" / job.id / name
     if not path.is_file():
@@ -155,15 +142,7 @@ def remix_video(video_id: Id, here: Here, caller: Asked) -> Response:
 
 def _job(here: Place, caller: Caller, video_id: str) -> Job:
     """Whose id it is; Fault 404 where the project has none such."""
-    name = f"job-{video_id.removeprefix('video_')}"
-    asked = sa.select(jobs).where(
-        jobs.c.id == name, jobs.c.kind == KIND, jobs.c.project == caller.project
-    )
-    with here.database.reading() as connection:
-        row = connection.execute(asked).first()
-    if row is None:
-        raise absent("video", video_id)
-    return Job(**row._mapping)
+    return Job(**ROWS.one(here.database, caller.project, video_id)._mapping)
 
 
 def _polled(job: Job) -> JSONResponse:

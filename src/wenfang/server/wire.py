@@ -20,9 +20,9 @@ LABEL_HEADERS = {LABEL_HEADER: "AI-generated"}
 
 
 class Body(BaseModel):
-    """A request's JSON: a field that is not known is refused by its name."""
+    """A request's JSON: a field that is not known, or of another type, is refused by its name."""
 
-    model_config = ConfigDict(extra="forbid", strict=False, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
 
     @model_validator(mode="wrap")
     @classmethod

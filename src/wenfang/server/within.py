@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wenfang.server.callers import Caller
+from wenfang.server.presence import PRESENCE
 
 Message = MutableMapping[str, Any]
 
@@ -64,5 +65,6 @@ async def ask_within(app: Any, path: str, body: bytes, caller: Caller, request_i
         "server": ("localhost", 80),
         "state": {"caller": caller, "request_id": request_id},
     }
+    PRESENCE.set(None)
     await app(scope, receive, send)
     return Within(status=status, body=bytes(content))

@@ -68,7 +68,8 @@ class Desk:
         found: dict[str, Any] = await self.ask("piece", {"files": list(map(str, paths))})
         for one in found["files"]:
             one["url"] = f"/studio/files/{job.id}/{one['number']}/{quote(one['name'])}"
-        return {**found, "text": text_of(job), "id": job.id}
+        asked = str(job.request.get("prompt") or "")
+        return {**found, "text": text_of(job), "asked": asked, "id": job.id}
 
     async def ask(self, verb: str, content: Mapping[str, Any]) -> Any:
         """The one answer of a verb, its words in this language."""

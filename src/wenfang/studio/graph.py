@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import accumulate
 from typing import Any
+from unicodedata import east_asian_width
 
 from wenfang.language import t
 from wenfang.studio.look import FAINT, INK, LINE, PAPER, SEAL, SHEET
+from wenfang.studio.naming import node_name
 
 WIDE, HIGH, GAP_X, GAP_Y, EDGE = 168, 44, 40, 14, 8
 NAME_CHARACTERS = 20
@@ -76,7 +79,7 @@ def _box(place: tuple[int, int], node: Mapping[str, Any] | None, first: bool) ->
         name, below = t("not in this store"), ""
     else:
         name = str(node["name"])
-        below = " · ".join(str(node[key]) for key in ("kind", "licence") if node.get(key))
+        below = " · ".join(filter(None, (node_name(str(node["kind"])), node.get("licence"))))
     edge = SEAL if first else LINE
     fill = SHEET if node else PAPER
     return (
@@ -89,5 +92,8 @@ def _box(place: tuple[int, int], node: Mapping[str, Any] | None, first: bool) ->
 
 
 def _short(text: str) -> str:
-    cut = text if len(text) <= NAME_CHARACTERS else text[: NAME_CHARACTERS - 1] + "…"
-    return escape(cut)
+    """As much of a name as its box holds; a Chinese character is as wide as two others."""
+    wide = list(accumulate(2 if east_asian_width(one) in "WF" else 1 for one in text))
+    if not wide or wide[-1] <= NAME_CHARACTERS:
+        return escape(text)
+    return escape(text[: sum(one < NAME_CHARACTERS for one in wide)] + "…")

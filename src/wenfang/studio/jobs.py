@@ -11,12 +11,12 @@ import gradio as gr
 from wenfang.engine.wording import state_name, step_name
 from wenfang.errors import WenfangError
 from wenfang.jobs import Job
-from wenfang.jobs.job import moment
 from wenfang.language import speaking, t
 from wenfang.server.callers import Caller
 from wenfang.server.faults import Fault
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import empty, failed, html, table
+from wenfang.studio.naming import job_name, time_name
 
 SHOWN = 50
 EVERY_S = 3
@@ -24,7 +24,7 @@ EVERY_S = 3
 
 def jobs_page(desk: Desk) -> None:
     """The page."""
-    with gr.Row():
+    with gr.Row(elem_classes="wf-end"):
         chosen = gr.Dropdown([], label=t("Job"), scale=3)
         cancel = gr.Button(t("Cancel"), scale=1)
         pause = gr.Button(t("Pause"), scale=1)
@@ -72,7 +72,7 @@ async def _jobs(desk: Desk, request: gr.Request) -> list[Job]:
 
 
 def _line(job: Job) -> str:
-    return f"{job.id[4:12]} · {job.kind} {job.subject} · {state_name(job.state)}"
+    return f"{job.id[4:12]} · {job_name(job)} · {state_name(job.state)}"
 
 
 def _table(jobs: list[Job]) -> str:
@@ -89,10 +89,10 @@ def _table(jobs: list[Job]) -> str:
         rows.append(
             [
                 escape(job.id[4:12]),
-                escape(f"{job.kind} {job.subject}"),
+                escape(job_name(job)),
                 escape(state_name(job.state)),
                 escape(error or progress),
-                escape((moment(job.created_at) or "")[:16].replace("T", " ")),
+                escape(time_name(job.created_at)),
             ]
         )
     head = [t("job"), t("what"), t("state"), t("progress"), t("asked at")]

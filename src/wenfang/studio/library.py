@@ -22,9 +22,9 @@ from wenfang.studio.verify import verdict_html
 
 def library_page(desk: Desk) -> None:
     """The page."""
-    with gr.Row():
+    with gr.Row(elem_classes="wf-end"):
         words = gr.Textbox(label=t("Search"), scale=3)
-        subject = gr.Dropdown([], label=t("Only of"), scale=2)
+        subject = gr.Dropdown([(t("everything"), "")], value="", label=t("Only of"), scale=2)
         look = gr.Button(t("Search"), scale=1)
     with gr.Row():
         one = gr.Dropdown([], label=t("Piece"), scale=1)
@@ -50,7 +50,7 @@ def library_page(desk: Desk) -> None:
             every = await pieces_of(desk, caller)
             found = await pieces_of(desk, caller, asked or "", only or "")
             choices = [(title_of(job), job.id) for job in found]
-            subjects = [(t("everything"), ""), *((s, s) for s in subjects_of(every))]
+            subjects = [(t("everything"), ""), *subjects_of(every)]
             first = choices[0][1] if choices else None
             return (
                 gr.update(choices=choices, value=first),

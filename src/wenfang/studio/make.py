@@ -25,7 +25,7 @@ from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import empty, failed
 
 COUNT_MOST = 16
-EXTRA = ("chorale", "effects")  # that no endpoint of OpenAI's names
+EXTRA = ("chorale", "effects", "film")  # that no endpoint of OpenAI's names
 STRENGTH = 0.6
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from wenfang.language import speaking, t
 from wenfang.server.faults import Fault
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import empty, failed
+
+FRONT = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)  # of a card, for programs
 
 
 def models_page(desk: Desk) -> None:
@@ -24,7 +27,7 @@ def models_page(desk: Desk) -> None:
             card = gr.Markdown(
                 t("Choose a model to read its card: what it does, what it learnt from, what it "
                   "cannot do, and its numbers."),
-                elem_classes="wf-sheet",
+                elem_classes="wf-card",
             )  # fmt: skip
 
     async def listed() -> Any:
@@ -38,7 +41,7 @@ def models_page(desk: Desk) -> None:
             if not name:
                 return empty(t("No model is chosen"), "")
             try:
-                return str(await desk.ask("card", {"model": name}))
+                return FRONT.sub("", str(await desk.ask("card", {"model": name})), count=1)
             except (Fault, WenfangError) as error:
                 return failed(plain(error))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, RedirectResponse
+from starlette.datastructures import MutableHeaders
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wenfang.language import LANGUAGES, speaking, t
 from wenfang.server.place import Place
@@ -32,12 +36,19 @@ COOKIE = "wenfang_language"
 UPLOAD_BYTES = 512 * 2**20
 KEPT_S = 86_400  # of what was dropped here
 
-# Gradio follows the browser's language; the page's own is the one that was chosen.
-HEAD = """<script>
+# Gradio follows the browser's language; the page's own is the one that was chosen. It must stand
+# in the page before Gradio's own scripts, which is earlier than its argument `head` comes.
+HEAD = """<head><script>
 Object.defineProperty(navigator, "language", {{get: () => "{code}"}});
 Object.defineProperty(navigator, "languages", {{get: () => ["{code}"]}});
 document.documentElement.lang = "{code}";
-</script>"""
+</script><style>
+/* Gradio puts its own name before every rule of studio.css, which these would not match then. */
+@media (max-width: 640px) {{
+  .gradio-container.gradio-container.gradio-container {{ padding: 0 4px 40px !important; }}
+  .gradio-container.gradio-container .main {{ padding: 8px !important; }}
+}}
+</style>"""
 CODES = {"en": "en", "zh": "zh-CN"}
 
 
@@ -67,7 +78,6 @@ def mount_studio(app: FastAPI, place: Place) -> None:
             path=f"/studio/{code}",
             theme=theme(),
             css=CSS,
-            head=HEAD.format(code=CODES[code]),
             footer_links=[],
             ssr_mode=False,
             max_file_size=UPLOAD_BYTES,
@@ -75,6 +85,51 @@ def mount_studio(app: FastAPI, place: Place) -> None:
             enable_monitoring=False,
             allowed_paths=[],
         )
+        mounted = next(one for one in app.routes if getattr(one, "path", "") == f"/studio/{code}")
+        assert isinstance(mounted, Mount)
+        mounted.app = _Headed(app=mounted.app, head=HEAD.format(code=CODES[code]).encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Headed:
+    """An application whose pages begin with a script of ours."""
+
+    app: ASGIApp
+    head: bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold a page back until it is whole, and send it with the script; all else as it comes."""
+        if scope["type"] != "http" or scope["method"] == "HEAD":  # which has no page in its body
+            await self.app(scope, receive, send)
+            return
+        held: list[Message] = []
+
+        async def forward(message: Message) -> None:
+            if message["type"] == "http.response.start" and _is_page(message):
+                held.append(message)
+                return
+            if not held or message["type"] != "http.response.body":
+                await send(message)
+                return
+            held.append(message)
+            if not message.get("more_body"):
+                await self._send(held, send)
+
+        await self.app(scope, receive, forward)
+
+    async def _send(self, held: list[Message], send: Send) -> None:
+        start, *parts = held
+        whole = b"".join(part.get("body", b"") for part in parts)
+        whole = whole.replace(b"<head>", self.head, 1)
+        headers = MutableHeaders(raw=list(start["headers"]))
+        headers["content-length"] = str(len(whole))
+        await send({**start, "headers": headers.raw})
+        await send({"type": "http.response.body", "body": whole})
+
+
+def _is_page(start: Message) -> bool:
+    kind = MutableHeaders(raw=list(start.get("headers", ()))).get("content-type", "")
+    return kind.startswith("text/html")
 
 
 def _language_of(request: Request) -> str:

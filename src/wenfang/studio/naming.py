@@ -1,9 +1,11 @@
-"""What fields, choices and steps are called where people read them."""
+"""What fields, choices, jobs and numbers are called where people read them."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from wenfang.jobs import Job
 from wenfang.language import t
 
 if TYPE_CHECKING:
@@ -151,3 +153,106 @@ def field_help(field: Field) -> str:
 def choice_name(value: Any) -> str:
     """A choice as people read it."""
     return _choices().get(str(value), str(value))
+
+
+def subject_name(subject: str) -> str:
+    """A scenario in two words; a model's own name."""
+    return {
+        "verse_card": t("poem card"),
+        "verse_film": t("poem film"),
+        "verse_recital": t("poem, read aloud"),
+        "jingle": t("jingle"),
+        "translate": t("translation"),
+        "venue_film": t("venue film"),
+        "venue_ad": t("venue advertisement"),
+        "several": t("several pieces"),
+    }.get(subject, subject)
+
+
+def job_name(job: Job) -> str:
+    """What a job does, and of what."""
+    what = subject_name(job.subject)
+    return {
+        "create": t("create: {what}", what=what),
+        "generate": t("make: {what}", what=what),
+        "train": t("train: {what}", what=what),
+        "evaluate": t("measure: {what}", what=what),
+        "prepare": t("prepare: {what}", what=what),
+        "seal": t("seal files"),
+        "film": t("film {size}", size=what),
+    }.get(job.kind, f"{job.kind} {what}")
+
+
+def time_name(seconds: float | None) -> str:
+    """A moment by this machine's clock; empty where there is none."""
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def check_name(name: str) -> str:
+    """A check of a piece."""
+    return {
+        "form": t("form"),
+        "copied_lines": t("copied lines"),
+        "longest_copy": t("longest copy"),
+        "near_copy": t("near copy"),
+        "folder_copy": t("copy of a folder's"),
+        "melody_copy": t("copied melody"),
+        "picture_copy": t("copied picture"),
+        "picture_neighbour": t("picture much like another"),
+        "sound_clipping": t("distorted sound"),
+        "sound_silence": t("silence"),
+        "sound_loudness": t("loudness"),
+        "speech_timing": t("timing of the voice"),
+        "film_timing": t("timing of the film"),
+        "repeated_text": t("repeated text"),
+        "batch_sameness": t("likeness within a batch"),
+        "words": t("words to avoid"),
+        "offence": t("offence"),
+        "personal": t("personal data"),
+        "facts": t("facts"),
+        "rights": t("rights"),
+    }.get(name, name.replace("_", " "))
+
+
+def layer_name(name: str) -> str:
+    """A layer of a seal."""
+    return {
+        "visible": t("visible label"),
+        "metadata": t("metadata label"),
+        "credential": t("credential"),
+        "watermark": t("watermark"),
+        "hashes": t("hashes"),
+        "manifest": t("manifest"),
+    }.get(name, name.replace("_", " "))
+
+
+def node_name(kind: str) -> str:
+    """What stands in a lineage."""
+    return {
+        "source": t("source material"),
+        "dataset": t("data set"),
+        "recipe": t("recipe"),
+        "bundle": t("model"),
+        "brief": t("brief"),
+        "asset": t("asset"),
+    }.get(kind, kind)
+
+
+def number_name(name: str) -> str:
+    """What a measured number is called; its own name, in words, where it has no other."""
+    return {
+        "val_loss": t("loss on what was set aside"),
+        "val_error": t("error on what was set aside"),
+        "val_loss_conditioned": t("the same, told what it is"),
+        "bits_per_byte": t("bits a byte on what was set aside"),
+        "gain_bits_per_byte": t("bits a byte gained by tuning"),
+        "examples": t("examples set aside"),
+        "pictures": t("pictures measured"),
+        "copies_looked_for": t("pictures looked at for copies"),
+        "near_copies_share": t("share of near copies"),
+        "near_copies_of_real_share": t("the same of real pictures"),
+        "nearest_training_distance_median": t("distance to the nearest picture learnt from"),
+        "nearest_training_distance_of_real_median": t("the same distance of real pictures"),
+    }.get(name, name.replace("_", " "))

@@ -9,10 +9,12 @@ from typing import Any
 
 from wenfang.language import t
 from wenfang.studio.look import html
+from wenfang.studio.naming import check_name
 
 PICTURES = (".png", ".jpg", ".webp", ".gif", ".svg")
 PLAYERS = {".wav": "audio", ".mp3": "audio", ".ogg": "audio", ".mp4": "video", ".webm": "video"}
 SMALLER = "-web"  # the same picture for pages; the other one is for print
+STILL, STILLS = "still.webp", ("still.webp", "sheet.jpg")  # of a film, shown by its player
 SHORT_CHARACTERS = 400
 SHOWN_PICTURES = 4
 VERDICTS = {"pass": "✓", "note": "·", "warn": "!", "repair": "✗", "block": "✗"}
@@ -21,14 +23,16 @@ VERDICTS = {"pass": "✓", "note": "·", "warn": "!", "repair": "✗", "block": 
 def piece_html(piece: Mapping[str, Any]) -> str:
     """What `/v1/pieces/{id}` tells, as a page.
 
-    piece  id, text, files (name, url, bytes), checks, scenario
+    piece  id, text, asked (the words that it was asked for by), files (name, url, bytes), checks
     """
-    text = str(piece.get("text") or "")
+    text, asked = str(piece.get("text") or ""), str(piece.get("asked") or "")
     files = list(piece.get("files") or ())
     parts = []
     if text:
         long = " long" if len(text) > SHORT_CHARACTERS else ""
         parts.append(f'<p class="wf-text{long}">{escape(text)}</p>')
+    elif asked:
+        parts.append(f'<p class="wf-text long">{escape(asked)}</p>')
     parts.append(_media(files))
     parts.append(badges_html(piece.get("checks") or ()))
     parts.append(_files(files))
@@ -38,18 +42,18 @@ def piece_html(piece: Mapping[str, Any]) -> str:
 def _media(files: Sequence[Mapping[str, Any]]) -> str:
     """Players and pictures; of files that are the same in other shapes, the first few."""
     found, pictures = "", 0
-    names = {str(one["name"]) for one in files}
-    for one in files:
-        path = Path(str(one["name"]))
-        if path.with_stem(f"{path.stem}{SMALLER}").name in names:
+    urls = {str(one["name"]): escape(str(one["url"])) for one in files}
+    filmed = STILL in urls and any(PLAYERS.get(Path(one).suffix) == "video" for one in urls)
+    for name, url in urls.items():
+        path = Path(name)
+        suffix = path.suffix.lower()
+        if path.with_stem(f"{path.stem}{SMALLER}").name in urls:
             continue
-        name, url = str(one["name"]), escape(str(one["url"]))
-        suffix = Path(name).suffix.lower()
         if (player := PLAYERS.get(suffix)) is not None:
-            label = escape(name)
-            found += f'<{player} controls preload="metadata" src="{url}" aria-label="{label}">'
-            found += f"</{player}>"
-        elif suffix in PICTURES and pictures < SHOWN_PICTURES:
+            poster = f' poster="{urls[STILL]}"' if filmed and player == "video" else ""
+            found += f'<{player} controls preload="metadata" src="{url}"{poster} '
+            found += f'aria-label="{escape(name)}"></{player}>'
+        elif suffix in PICTURES and pictures < SHOWN_PICTURES and not (filmed and name in STILLS):
             pictures += 1
             words = escape(t("picture {name}", name=name))
             found += f'<img src="{url}" alt="{words}" loading="lazy">'
@@ -65,7 +69,7 @@ def badges_html(checks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _badge(check: Mapping[str, Any]) -> str:
-    verdict, name = str(check["verdict"]), str(check["name"]).replace("_", " ")
+    verdict, name = str(check["verdict"]), check_name(str(check["name"]))
     evidence = escape(" ".join(check.get("evidence") or ()))
     return (
         f'<li class="wf-badge {escape(verdict)}" title="{evidence}">'

@@ -13,6 +13,7 @@ from wenfang.language import speaking, t
 from wenfang.server.faults import Fault
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import empty, failed, html
+from wenfang.studio.naming import layer_name
 
 SIGNS = {"good": "✓", "tampered": "✗", "unlabelled": "✗", "foreign": "?", "unknown": "?"}
 
@@ -49,7 +50,7 @@ def verdict_html(verdict: dict[str, Any]) -> str:
     good = "pass" if verdict["exit_code"] == 0 else "bad"
     layers = "".join(
         f"<tr><td>{SIGNS.get(str(one['status']), '·')}</td>"
-        f"<td>{escape(str(one['name']).replace('_', ' '))}</td>"
+        f"<td>{escape(layer_name(str(one['name'])))}</td>"
         f"<td>{escape(str(one['finding']))}</td></tr>"
         for one in verdict["layers"]
     )

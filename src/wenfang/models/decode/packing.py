@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wenfang.int8 import quantise
 from wenfang.models.decode.kernels import Array, Vectors, Weights
 from wenfang.models.gpt import GPT, Block
-from wenfang.models.int8 import quantise
 
 Precision = Literal["float32", "int8"]
 # By model and precision: the state of its weights, and what was packed of them.
