@@ -21,6 +21,8 @@ from wenfang.engine.queueing import watch
 from wenfang.errors import BusyError, DatabaseError
 from wenfang.jobs import Job, Queue, Submission, Worker
 from wenfang.jobs.hand import visible_gpus
+from wenfang.jobs.handler import GIVEN
+from wenfang.store import home
 
 LEASE_S = 30.0
 SHORT_S = 2.0  # a lease that a test waits for the end of
@@ -405,3 +407,17 @@ def test_a_tenth_of_the_benchmark_of_kills_loses_nothing() -> None:
     assert found["states"] == {"done": 20}
     assert sum(found["kills"].values()) == 2
     assert found["attempts"].keys() - {"1"}  # some were really interrupted
+
+
+@ONLY_SQLITE
+def test_what_told_of_private_jobs_goes_when_a_worker_starts(queue: Queue) -> None:
+    private = submit(queue, private=True)
+    queue.ask(private.id, "cancel")
+    waiting = submit(queue, private=True)
+    queue.ask(waiting.id, "pause")
+    places = [home() / "jobs" / one.id / GIVEN for one in (private, waiting)]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "brief.json").write_text("{}", "utf-8")
+    assert drain(queue) == 0
+    assert [place.exists() for place in places] == [False, True]

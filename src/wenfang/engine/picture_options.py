@@ -109,9 +109,9 @@ class PictureOptions:
 
 def usual_strength(options: PictureOptions, *, autoencoder: bool) -> float:
     """How far a picture goes from the one that it begins with, where nobody says it."""
-    if options.mask:
-        return PAINTED_ANEW
-    return VARIED_BY_AUTOENCODER if autoencoder and options.start else VARIED
+    if autoencoder and options.start:
+        return VARIED_BY_AUTOENCODER
+    return PAINTED_ANEW if options.mask else VARIED
 
 
 def require_side(side_px: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -185,7 +186,11 @@ def _create(asked: CreateJob, task: Task) -> dict[str, Any]:
         task.tell("piece", **_piece(one))
         task.report("pieces", len(ended), count)
 
-    made = creating.create(request, tell, tell_made)
+    try:
+        made = creating.create(request, tell, tell_made)
+    finally:
+        if asked.private:  # the job's row has it, until it has ended
+            shutil.rmtree(task.given, ignore_errors=True)
     alike = creating.sameness(made, request)
     if alike and alike.verdict == "block":
         raise CheckError("the pieces of this batch are much alike: {what}", what=alike.evidence[0])

@@ -204,11 +204,6 @@ class Queue:
         What runs is told to stop at a safe point; everything else changes at once.
         """
         job = self.job(name)
-        if wish == "retry" and is_erased(job.request):
-            raise JobError(
-                "{id} was private, so what it was asked was erased when it ended; ask it anew",
-                id=job.id,
-            )
         with self.database.writing() as connection:
             self._recover(connection)  # nobody would hear what is asked of a worker that is gone
             for states, values in _WISHES[wish]:
@@ -220,6 +215,12 @@ class Queue:
                 )
                 row = connection.execute(changed).first()
                 if row is not None:
+                    if wish == "retry" and is_erased(row.request):
+                        raise JobError(
+                            "{id} was private, so what it was asked was erased when it ended; ask "
+                            "it anew",
+                            id=job.id,
+                        )
                     told = {"asked": wish} if row.state == "running" else {"state": row.state}
                     _erase(connection, job.id, row.state)
                     _tell(connection, job.id, "state", told)

@@ -69,6 +69,7 @@ class Worker:
         """
         count = 0
         with self._leavable(), self._owning():
+            self._forget_private()
             while not self._left():
                 job = self._claim()
                 if job is not None:
@@ -81,6 +82,13 @@ class Worker:
             if self._hand:
                 self._hand.close()
         return count
+
+    def _forget_private(self) -> None:
+        """Remove what tells of private jobs that ended while nobody attended them."""
+        for told in (home() / "jobs").glob(f"*/{GIVEN}"):
+            with suppress(DatabaseError, NotFoundError):
+                if is_erased(self.queue.job(told.parent.name).request):
+                    shutil.rmtree(told, ignore_errors=True)
 
     def _left(self) -> bool:
         followed = not self.follow or os.getppid() == self.follow

@@ -132,7 +132,7 @@ def _of_old(ended: Finished, old: Loaded, new: Loaded, notes: list[Note]) -> dic
 
 def _reads_alike(run: Run, old: Loaded, new: Loaded) -> bool:
     """Whether the run's evaluation can measure the older model."""
-    if type(old.model) is not type(new.model):
+    if type(old.model) is not type(new.model) or old.layout != new.layout:
         return False
     own, other = (one.to_json() if one else "" for one in (run.tokenizer, old.tokenizer))
     known: Any = old.model.config

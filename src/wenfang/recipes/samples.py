@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
@@ -183,18 +184,32 @@ class _Music:
         ]
 
 
-class _Verses:
-    """A quatrain for each title."""
+class _Texts(ABC):
+    """A text for each word, or why there is none: a model that has just begun may find no end."""
 
     kind: ClassVar[str] = "texts"
+
+    def draw(self, words: Sequence[str]) -> list[Shown]:
+        return [self._shown(word, number) for number, word in enumerate(words)]
+
+    def _shown(self, word: str, number: int) -> Shown:
+        try:
+            return Shown(asked=word, text=self._text(word, number))
+        except WenfangError as error:
+            return Shown(asked=word, told=Note.of(error))
+
+    @abstractmethod
+    def _text(self, word: str, number: int) -> str:
+        """Drawn by the seed `number`."""
+
+
+class _Verses(_Texts):
+    """A quatrain for each title."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._poet = Poet(loaded)
 
-    def draw(self, words: Sequence[str]) -> list[Shown]:
-        return [_tried(word, number, self._poem) for number, word in enumerate(words)]
-
-    def _poem(self, title: str, number: int) -> str:
+    def _text(self, title: str, number: int) -> str:
         rules = VerseRules(characters=7)
         (lines,) = self._poet.lines(
             [self._poet.title_of(title)], rules, VerseSampling(), [(number, FOLDER)]
@@ -202,47 +217,29 @@ class _Verses:
         return "\n".join(FORMS[rules.characters].punctuated(lines))
 
 
-class _Answers:
+class _Answers(_Texts):
     """An answer to each prompt, a translation, or copy of some facts."""
-
-    kind: ClassVar[str] = "texts"
 
     def __init__(self, loaded: Loaded) -> None:
         self._completer = Completer(loaded)
 
-    def draw(self, words: Sequence[str]) -> list[Shown]:
-        return [_tried(word, number, self._answer) for number, word in enumerate(words)]
-
-    def _answer(self, prompt: str, number: int) -> str:
+    def _text(self, prompt: str, number: int) -> str:
         return self._completer.complete(prompt, PairOptions(), [(number, FOLDER)])[0].text
 
 
-class _Continued:
+class _Continued(_Texts):
     """What comes after some words."""
-
-    kind: ClassVar[str] = "texts"
 
     def __init__(self, loaded: Loaded) -> None:
         self._scribe = Scribe(loaded)
 
-    def draw(self, words: Sequence[str]) -> list[Shown]:
-        return [_tried(word, number, self._more) for number, word in enumerate(words)]
-
-    def _more(self, prompt: str, number: int) -> str:
+    def _text(self, prompt: str, number: int) -> str:
         shape = Shape(sampling=Sampling(temperature=0.8, maximum_tokens=TEXT_TOKENS))
         return self._scribe.draw(prompt, shape, [(number, FOLDER)])[0].text
 
 
 def _streams(count: int) -> list[tuple[int, str]]:
     return [(number, FOLDER) for number in range(count)]
-
-
-def _tried(word: str, number: int, make: Callable[[str, int], str]) -> Shown:
-    """A text, or why there is none: a model that has just begun may find no end."""
-    try:
-        return Shown(asked=word, text=make(word, number))
-    except WenfangError as error:
-        return Shown(asked=word, told=Note.of(error))
 
 
 def _asked_of(painter: Painter, words: Sequence[str]) -> tuple[list[Asked], list[str]]:
@@ -393,8 +390,15 @@ class Looks:
         self.moments = moments(run.recipe.train, plan.count)
         self.spent_s, self.latest_s, self.begun_at = 0.0, 0.0, time.monotonic()
         loaded = live(run, dataset, folder)
-        self.showing = showing_of(loaded)
-        self.words = words_of(loaded, dataset) if self.showing else ()
+        self.showing: Showing | None = None
+        self.words: tuple[str, ...] = ()
+        try:
+            self.showing = showing_of(loaded)
+            self.words = words_of(loaded, dataset) if self.showing else ()
+        except WenfangError as error:  # of what only samples need; the run itself goes on
+            self.showing = None
+            self._tell("warning", 0, t("no samples are made: {reason}", reason=error))
+            return
         if self.showing is None:
             self._tell("warning", 0, t("this model makes nothing, so there are no samples of it"))
 

@@ -227,8 +227,8 @@ class _Row:
         if self._final_chord() and pitch % 12 not in self._final_pitches(voice):
             return True
         above = self.sounding[voice - 1] if voice else None
-        under = above in (None, REST) or above is None or pitch <= above
-        return strict > 0 and not (under and not self._crosses(voice, self.sounding))
+        passes = above is not None and above != REST and pitch > above
+        return strict > 0 and (passes or self._crosses(voice, self.sounding))
 
     def _pitches(self, voice: int, strict: int) -> Iterator[int]:
         """What a voice may sing next."""

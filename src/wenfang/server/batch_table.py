@@ -122,9 +122,12 @@ class Ledger:
 
     def end(self, name: str, after: str, made: Iterable[dict[str, Any]], **values: Any) -> None:
         """End a batch: its files are entered and counted, and it is done, or none of it."""
-        row = self.row(name)
-        moments = {**row.moments, f"{after}_at": int(time.time())}
+        asked = sa.select(batches).where(batches.c.id == name).with_for_update()
         with self.database.writing() as connection:
+            row = connection.execute(asked).one()
+            if row.status not in OPEN:
+                return  # another server has ended it
+            moments = {**row.moments, f"{after}_at": int(time.time())}
             for one in made:
                 enter_file(connection, one, row.key)
             changed = sa.update(batches).where(batches.c.id == name)

@@ -16,6 +16,7 @@ from wenfang.server.batch_table import ROWS, Ledger, record
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.chores import Chores
 from wenfang.server.faults import Fault
+from wenfang.server.files import ExpiresAfter
 from wenfang.server.filing import DAY_S, KEPT_S, Filing
 from wenfang.server.paging import PAGE, After, Limit, fresh_id
 from wenfang.server.place import Here, Place
@@ -37,13 +38,6 @@ Metadata = Annotated[
 ]
 INPUT_BYTES = 200 * 2**20
 OPEN_MOST = 100  # unfinished batches of one project
-
-
-class ExpiresAfter(Body):
-    """How long the files of answers are kept."""
-
-    anchor: Literal["created_at"]
-    seconds: Annotated[int, Field(ge=3600, le=30 * DAY_S)]
 
 
 class BatchBody(Body):

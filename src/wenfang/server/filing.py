@@ -16,7 +16,7 @@ from wenfang.database import Database
 from wenfang.server.callers import Caller
 from wenfang.server.faults import Fault
 from wenfang.server.paging import Order, Rows, absent, fresh_id
-from wenfang.server.storing import credit, credit_expired, enter
+from wenfang.server.storing import credit, enter
 from wenfang.store import home
 
 DAY_S = 86_400
@@ -115,7 +115,6 @@ class Filing:
         with self.database.writing() as connection:
             removed = connection.execute(sa.delete(files).where(old).returning(files.c.id))
             gone = [row.id for row in removed]
-            credit_expired(connection, at)
         for name in gone:
             place_of(name).unlink(missing_ok=True)
 

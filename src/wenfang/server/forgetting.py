@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -31,14 +32,11 @@ def forget_job(here: Place, name: str, what: str) -> None:
     what    the id by which the client knows it
     raises  Fault 409 for one that is being done
     """
-    try:
+    # The queue may have forgotten it already, and a worker may take it in this moment.
+    with suppress(NotFoundError, JobError):
         job = here.queue.job(name)
         if job.state in ("queued", "paused"):
             here.queue.ask(job.id, "cancel")
-    except NotFoundError:
-        pass  # the queue has forgotten it already
-    except JobError:
-        pass  # a worker took it in this moment
     gone = sa.delete(jobs).where(jobs.c.id == name, jobs.c.state.in_(ENDED))
     with here.database.writing() as connection:
         connection.execute(gone)

@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,6 +49,9 @@ class Inference:
     _ready: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _closing: bool = field(default=False, init=False)
     _connection: Connection | None = field(default=None, init=False)
+    _sending: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "asking"), init=False
+    )
     _process: Any = field(default=None, init=False)
 
     @property
@@ -73,6 +77,7 @@ class Inference:
                 self._connection.close()
         if self._process:
             self._process.terminate()
+        self._sending.shutdown(wait=False, cancel_futures=True)
 
     async def ask(self, verb: str, content: Mapping[str, Any]) -> AsyncIterator[Any]:
         """A verb's answers, as they come.
@@ -108,9 +113,9 @@ class Inference:
         finally:
             self._calls.pop(number, None)
             note(seconds=time.monotonic() - began)
-            if not ended and self._connection:
-                with suppress(OSError):
-                    self._connection.send({"call": number, "verb": "stop"})
+            if not ended:
+                with suppress(RuntimeError):  # the server is closing, and the process with it
+                    self._sending.submit(self._write, {"call": number, "verb": "stop"})
 
     async def once(self, verb: str, content: Mapping[str, Any]) -> Any:
         """The only answer of a verb that has one."""
@@ -120,13 +125,20 @@ class Inference:
         return found
 
     async def _send(self, message: Mapping[str, Any]) -> None:
-        connection = self._connection
+        # A pipe that is full makes its writer wait; the loop must not.
+        if not await self._loop.run_in_executor(self._sending, self._write, message):
+            raise GoneError
+
+    def _write(self, message: Mapping[str, Any]) -> bool:
+        """Send a message; whether the process was there. In the one thread that sends: a pipe takes
+        a large message in parts, and a stop must not pass by the call that it is of.
+        """
         try:
-            assert connection is not None
-            # A pipe that is full makes its writer wait; the loop must not.
-            await asyncio.to_thread(connection.send, message)
-        except (AssertionError, OSError):
-            raise GoneError from None
+            if self._connection is not None:
+                self._connection.send(message)
+        except OSError:
+            return False
+        return self._connection is not None
 
     def _keep(self) -> None:
         """Start, listen, and start again."""

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from wenfang.server.callers import Asked
 from wenfang.server.faults import Fault
 from wenfang.server.place import Here, Place
-from wenfang.server.tuning_table import ENDED, Tunings, run_of
+from wenfang.server.tuning_table import ENDED, VALIDATING, Tunings
 from wenfang.server.wire import listed
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -145,12 +145,13 @@ def delete_model(model: str, here: Here, caller: Asked) -> dict[str, Any]:
     """Delete a model that this project has tuned; those that were here before stay."""
     held = Tunings(database=here.database, queue=here.queue)
     row = held.of_result(caller.project, model) if TUNED.fullmatch(model) else None
-    if row is None or not run_of(row.result).is_dir():
+    if row is not None:
+        row, job = held.settled(row)
+        # One whose job the queue has forgotten has ended, whatever was written down of it.
+        if row.status not in ENDED and (job or row.status == VALIDATING):
+            raise Fault(409, f"it is being tuned; cancel {row.id} first", "conflict", param="model")
+    if row is None or not held.discard(row):
         message = f"{model[:200]!r} is no model that was tuned in this project"
         raise Fault(404, message, "model_not_found", param="model")
-    row, _ = held.settled(row)
-    if row.status not in ENDED:
-        raise Fault(409, f"it is being tuned; cancel {row.id} first", "conflict", param="model")
-    held.discard(row)
     here.remembered.pop("bundles", None)
     return {"id": model, "object": "model", "deleted": True}

@@ -19,12 +19,12 @@ from pydantic import BeforeValidator, Field
 from wenfang.atomic import sha256_bytes, write_bytes
 from wenfang.server.callers import Caller
 from wenfang.server.faults import Fault
+from wenfang.server.filing import served
 from wenfang.server.forms import object_field
 from wenfang.server.local_names import require_local_names
 from wenfang.server.place import Place
 from wenfang.server.storing import enter
 from wenfang.server.wire import LABEL_HEADERS, Body, begun, event, label_field, now_s
-from wenfang.store import home
 
 SEED_MOST = 2**53  # JSON's whole numbers
 COUNT_MOST, PARTIALS_MOST = 10, 3
@@ -173,7 +173,7 @@ class Drawing:
         return event(content, kind)
 
     def _kept(self, made: Mapping[str, Any]) -> str:
-        """The name of a new file that only this project sees; what is old goes."""
+        """The name of a new file that only this project sees."""
         folder = folder_of(self.caller)
         name = f"{secrets.token_hex(16)}{SUFFIXES[self.body.output_format or 'png']}"
         path = folder / name
@@ -186,16 +186,20 @@ class Drawing:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        for old in folder.iterdir():
-            with suppress(OSError):  # another request's, gone in this moment
-                if time.time() - old.stat().st_mtime > KEPT_S:
-                    old.unlink()
         return name
 
 
 def folder_of(caller: Caller) -> Path:
     """Of the pictures behind a project's URLs."""
-    return home() / "served" / "images" / sha256_bytes(caller.project.encode())[:16]
+    return served("images", sha256_bytes(caller.project.encode())[:16])
+
+
+def forget_pictures() -> None:
+    """Remove the pictures behind URLs that were to be kept until now."""
+    for old in served("images").glob("*/*"):
+        with suppress(OSError):  # another one's, gone in this moment
+            if time.time() - old.stat().st_mtime > KEPT_S:
+                old.unlink()
 
 
 def usage() -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """What is kept for a key: each thing counts its bytes from the moment it is entered until it goes.
 
-Entering and crediting happen in the transaction that enters or removes the thing itself, so that
-nothing is counted or credited twice. What a job makes is measured where it lies, as the worker that
-makes it knows no keys; what was made without a key belongs to nobody's limit.
+Files and tunings are entered and credited in the transaction that enters or removes them, so that
+nothing is counted or credited twice; a job is entered right after it was queued. What a job makes
+is measured where it lies, as the worker that makes it knows no keys; what was made without a key
+belongs to nobody's limit.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +73,15 @@ def enter_job(connection: sa.Connection, name: str, job: str) -> None:
     connection.execute(sa.update(stored).where(stored.c.id == name).values(job=job))
 
 
-def credit(connection: sa.Connection, name: str) -> None:
-    """A thing is gone, and with it its bytes."""
-    connection.execute(sa.delete(stored).where(stored.c.id == name))
+def credit(connection: sa.Connection, name: str) -> bool:
+    """A thing is gone, and with it its bytes; whether it counted."""
+    return connection.execute(sa.delete(stored).where(stored.c.id == name)).rowcount > 0
 
 
-def credit_expired(connection: sa.Connection, at: float) -> None:
+def credit_expired(database: Database) -> None:
     """Forget what has ended by itself; it has not counted since."""
-    connection.execute(sa.delete(stored).where(stored.c.expires_at <= at))
+    with database.writing() as connection:
+        connection.execute(sa.delete(stored).where(stored.c.expires_at <= time.time()))
 
 
 def kept_bytes(database: Database, key: str) -> int:
@@ -90,20 +95,20 @@ def kept_bytes(database: Database, key: str) -> int:
         .select_from(made_by)
         .where(*theirs, stored.c.bytes.is_(None))
     )
+    lasting = sa.or_(stored.c.expires_at.is_(None), stored.c.expires_at > time.time())
+    told = sa.select(sa.func.coalesce(sa.func.sum(stored.c.bytes), 0)).select_from(made_by)
     with database.reading() as connection:
         rows = connection.execute(unmeasured).all()
+        known = connection.execute(told.where(*theirs, lasting)).scalar_one()
     sizes = {row.id: folder_bytes(home() / row.place) for row in rows}
-    final = {row.id: sizes[row.id] for row in rows if _is_final(row)}
+    # What lies on another machine cannot be measured here.
+    final = {row.id: sizes[row.id] for row in rows if _is_final(row) and sizes[row.id]}
     if final:
         with database.writing() as connection:
             for name, size in final.items():
                 measured = sa.update(stored).where(stored.c.id == name)
                 connection.execute(measured.values(bytes=size))
-    lasting = sa.or_(stored.c.expires_at.is_(None), stored.c.expires_at > time.time())
-    told = sa.select(sa.func.coalesce(sa.func.sum(stored.c.bytes), 0)).select_from(made_by)
-    with database.reading() as connection:
-        known = connection.execute(told.where(*theirs, lasting)).scalar_one()
-    return int(known) + sum(size for name, size in sizes.items() if name not in final)
+    return int(known) + sum(sizes.values())
 
 
 def _is_final(row: Any) -> bool:
@@ -114,9 +119,9 @@ def _is_final(row: Any) -> bool:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files of a folder; 0 where there is none."""
     total = 0
-    for path in folder.rglob("*") if folder.is_dir() else ():
-        try:
-            total += path.lstat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # a temporary one, gone in this moment
-            continue
+    for place, _, names in os.walk(folder):  # which passes over folders that are gone meanwhile
+        for name in names:
+            with suppress(FileNotFoundError):  # a temporary one, gone in this moment
+                found = os.lstat(os.path.join(place, name))
+                total += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return total

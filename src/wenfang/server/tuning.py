@@ -7,13 +7,14 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from pydantic import Field
 
 from wenfang.data.instructions import prepare_own
-from wenfang.errors import WenfangError
+from wenfang.errors import JobError, WenfangError
 from wenfang.server.batches import Metadata
 from wenfang.server.callers import Asked, Caller
 from wenfang.server.faults import Fault
@@ -230,7 +231,9 @@ async def _validate(here: Place, name: str) -> None:
     used = {name: plan[ours] for name, ours in (*WISHES.items(), ("steps", "steps"))}
     kept = await asyncio.to_thread(held.queued, row, job, used)
     if not kept:  # cancelled meanwhile
-        await asyncio.to_thread(here.queue.ask, job, "cancel")
+        with suppress(JobError):  # it has ended already
+            await asyncio.to_thread(here.queue.ask, job, "cancel")
+        await asyncio.to_thread(held.discard, row)
 
 
 def _start(app: FastAPI, name: str) -> None:

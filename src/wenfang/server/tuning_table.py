@@ -96,10 +96,11 @@ class Tunings:
         used  the hyperparameters that it comes to
         """
         asked = {**row.asked, "used": dict(used)}
-        kept = self.move(row.id, VALIDATING, status="queued", job=job, asked=asked)
+        changed = sa.update(tunings).where(tunings.c.id == row.id, tunings.c.status == VALIDATING)
         with self.database.writing() as connection:
+            made = connection.execute(changed.values(status="queued", job=job, asked=asked))
             enter_job(connection, row.id, job)
-        return kept
+            return made.rowcount == 1
 
     def give_up(self, row: Any, error: Mapping[str, Any]) -> None:
         """Its examples do not fit: it has failed, and nothing is kept of them."""
@@ -113,11 +114,21 @@ class Tunings:
         with self.database.reading() as connection:
             return connection.execute(asked).first()
 
-    def discard(self, row: Any) -> None:
-        """Remove the run of a tuning that has ended, its model included; the row stays."""
+    def of_job(self, job: str) -> Any | None:
+        """The tuning that became a job; None where that is of another kind."""
+        with self.database.reading() as connection:
+            return connection.execute(sa.select(tunings).where(tunings.c.job == job)).first()
+
+    def discard(self, row: Any) -> bool:
+        """Remove the run of a tuning that has ended, its model included; the row stays.
+
+        returns whether there was anything of it
+        """
         with self.database.writing() as connection:
-            credit(connection, row.id)
+            counted = credit(connection, row.id)
+        there = run_of(row.result).is_dir()
         shutil.rmtree(run_of(row.result), ignore_errors=True)
+        return counted or there
 
     def job(self, row: Any) -> Job | None:
         """What it became; None before that, and once the queue has forgotten it."""

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from wenfang.server.batches import take_up_batches
 from wenfang.server.chores import Chores
 from wenfang.server.filing import Filing
+from wenfang.server.pictures import forget_pictures
+from wenfang.server.storing import credit_expired
 from wenfang.server.tuning import take_up_tunings
 
 CLEAR_EVERY_S = 3600.0
@@ -32,7 +34,9 @@ async def chores_of(app: FastAPI) -> AsyncIterator[None]:
 
 async def _clear(app: FastAPI) -> None:
     """Remove files that were to be kept until now, as long as the server runs."""
-    filing = Filing(database=app.state.place.database)
+    database = app.state.place.database
     while True:
-        await asyncio.to_thread(filing.forget_expired)
+        await asyncio.to_thread(Filing(database=database).forget_expired)
+        await asyncio.to_thread(credit_expired, database)
+        await asyncio.to_thread(forget_pictures)
         await asyncio.sleep(CLEAR_EVERY_S)

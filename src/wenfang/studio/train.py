@@ -20,6 +20,7 @@ from wenfang.jobs import Happening, Job
 from wenfang.language import speaking, t
 from wenfang.server.callers import Caller
 from wenfang.server.faults import Fault
+from wenfang.server.tuning_table import Tunings
 from wenfang.store import home
 from wenfang.studio.curve import curve_svg
 from wenfang.studio.desk import Desk, plain
@@ -188,6 +189,8 @@ def _run(desk: Desk) -> Any:
                     if not job.ended:
                         raise Fault(409, t("it still learns; cancel it on the page Jobs first"))
                     words = await desk.ask(verb, {"run": str(run_folder(job))})
+                    if verb == "discard_run":
+                        await asyncio.to_thread(_credited, desk, job)
                     return html(f"<p>{escape(str(words))}</p>"), await runs(request)
                 except (Fault, WenfangError) as error:
                     return failed(plain(error)), gr.skip()
@@ -200,6 +203,13 @@ def _run(desk: Desk) -> Any:
     discard.click(ending("discard_run"), chosen, [told, chosen], show_progress="hidden")
     desk.on_load(runs, None, chosen)
     return chosen
+
+
+def _credited(desk: Desk, job: Job) -> None:
+    """A run that came in by a key counts for it no more."""
+    held = Tunings(database=desk.place.database, queue=desk.place.queue)
+    if (row := held.of_job(job.id)) is not None:
+        held.discard(row)
 
 
 async def _looked(desk: Desk, name: str, known: Seen, caller: Caller) -> list[Any]:

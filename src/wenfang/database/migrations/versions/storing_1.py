@@ -12,11 +12,12 @@ down_revision = "feedback_1"
 branch_labels = None
 depends_on = None
 
-# Which of a person's keys a file came by was not written down: it is laid to their oldest.
+# Which of a person's keys a file came by was not written down: it is laid to their oldest
+# that holds.
 ENDED = ("done", "failed", "dead", "cancelled")
 OLDEST = (
     "SELECT keys.id FROM keys WHERE keys.person = files.person AND keys.project = files.project "
-    "ORDER BY keys.created_at, keys.id LIMIT 1"
+    "ORDER BY (keys.revoked_at IS NOT NULL), keys.created_at, keys.id LIMIT 1"
 )
 
 
