@@ -19,6 +19,7 @@ from conftest import BRIEF, Call
 from wenfang.engine.queueing import open_queue, submit, work
 from wenfang.errors import BriefError, ConfigError, JobError, NotFoundError, UsageError
 from wenfang.jobs import Job, Queue
+from wenfang.language import speaking
 
 Write = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,6 +158,44 @@ def test_a_request_that_is_none_is_refused(queue: Queue) -> None:
     with pytest.raises(ConfigError, match="no seed is given"):
         submit("generate", {"model": "verse", "seeds": [], "settings": {}}, queue)
     assert queue.counts() == {}
+
+
+def test_a_job_speaks_the_language_of_who_asked_for_it(queue: Queue) -> None:
+    path = sample()
+    with speaking("zh"):
+        job = submit("seal", {"files": [str(path)], "made_with": "Other Maker 3"}, queue).job
+    path.unlink()
+    assert work(until_empty=True) == 1
+    told = queue.job(job.id)
+    assert told.state == "failed"
+    assert told.error
+    assert "不存在" in told.error["message"]
+
+
+def test_a_worker_for_short_work_leaves_training_to_others(queue: Queue) -> None:
+    training = submit("train", {"recipe": "verse"}, queue).job
+    request = {"model": "effects", "prompt": "bell", "settings": {}}
+    short = submit("generate", {**request, "suffixes": [".mp3", ".wav"]}, queue).job
+    seen = []
+
+    def tell(job: Job) -> None:
+        seen.append((job.id, job.state))
+        if job.state == "done":
+            queue.ask(training.id, "cancel")  # now nothing is left
+
+    assert work(short=True, until_empty=True, on_job=tell) == 1
+    assert seen == [(short.id, "running"), (short.id, "done")]
+    result = queue.job(short.id).result
+    assert result
+    assert [Path(one).suffix for one in result["files"]] == [".mp3", ".wav"]
+    assert all(Path(one).is_file() for one in result["files"])
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "/../../x.mp3", ".mp3\n", ""])
+def test_what_is_no_suffix_is_refused(queue: Queue, suffix: str) -> None:
+    asked = {"model": "effects", "prompt": "bell", "settings": {}, "suffixes": [suffix]}
+    with pytest.raises(ConfigError, match="is no suffix"):
+        submit("generate", asked, queue)
 
 
 def test_nothing_queued_nothing_done(call: Call) -> None:

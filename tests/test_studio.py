@@ -137,14 +137,11 @@ def test_a_card_is_made_shown_verified_and_approved(
     page.locator("input[type=file]").last.set_input_files(str(card))
     page.get_by_role("cell", name="credential").first.wait_for()
     page.get_by_role("tab", name="Library", exact=True).click()
-    page.get_by_role("button", name="Search", exact=True).click()
-    page.wait_for_timeout(1500)
+    page.locator(".wf-text:visible", has_text="秋山").first.wait_for()  # it came by itself
     page.get_by_role("button", name="What it was made from", exact=True).click()
     page.locator("svg[role=img]").first.wait_for()
     page.get_by_role("button", name="Make again and compare", exact=True).click()
     page.get_by_role("cell", name="identical").first.wait_for()
-    page.get_by_role("tab", name="Review", exact=True).click()
-    page.reload()
     page.get_by_role("tab", name="Review", exact=True).click()
     page.locator(".wf-text:visible").first.wait_for()
     page.get_by_role("button", name="Approve", exact=True).click()
@@ -154,6 +151,28 @@ def test_a_card_is_made_shown_verified_and_approved(
 def open_page(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
     page.wait_for_timeout(500)
+
+
+def test_music_is_heard_and_the_page_fits_the_model(page: Any, server: Served) -> None:
+    visit(page, server, "zh")
+    open_page(page, "单件")
+    panel = page.locator("[role=tabpanel]:visible").first
+    model, start = panel.get_by_role("combobox", name="模型"), panel.get_by_text("从一张图开始")
+    model.click()
+    assert page.get_by_role("option", name="effects · 合成的声音", exact=False).count() == 1
+    page.get_by_role("option", name="emblem ·", exact=False).click()
+    start.wait_for()
+    model.click()
+    page.get_by_role("option", name="chorale ·", exact=False).click()
+    panel.get_by_text("情绪和调").wait_for()
+    start.wait_for(state="hidden")
+    panel.get_by_role("button", name="开始制作", exact=True).click()
+    heard = panel.locator("audio")
+    heard.wait_for()
+    page.wait_for_function("one => one.readyState >= 1", arg=heard.element_handle())
+    assert heard.evaluate("one => one.duration") > 10
+    assert panel.locator("img[src$='.svg']").evaluate("one => one.naturalWidth") > 300
+    assert panel.get_by_role("link").all_inner_texts() == ["00000.mp3", "00000.svg", "00000.mid"]
 
 
 def finished_film(server: Served) -> Job:

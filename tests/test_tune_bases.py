@@ -154,7 +154,7 @@ def test_what_was_left_out_and_what_nobody_said_is_told(tmp_path: Path) -> None:
     _, told = begin(base, data, tmp_path / "a")
     assert told[:2] == [
         "21 examples to learn from, 3 to measure by",
-        "1 examples were left out: repeated",
+        "1 examples were left out: there already",
     ]
     assert "tune.licence" in told[2]
     _, told = begin(base, data, tmp_path / "b", "tune.licence=CC0-1.0")

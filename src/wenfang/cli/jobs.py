@@ -13,7 +13,7 @@ import typer
 from wenfang.cli import show
 from wenfang.cli.options import AsJson
 from wenfang.cli.progress import Bar
-from wenfang.engine.wording import state_name
+from wenfang.engine.wording import lasting, state_name
 from wenfang.language import t
 
 if TYPE_CHECKING:
@@ -69,15 +69,6 @@ def _show_queued(queued: Queued) -> None:
         print(t("nothing like it was done here before, so how long it takes is not known"))
     if not queued.workers:
         print(t("nobody works now; start a worker with wenfang jobs work"))
-
-
-def lasting(seconds: float) -> str:
-    """A span of time for people."""
-    if seconds < 120:
-        return t("{seconds} s", seconds=f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}")
-    if seconds < 7200:
-        return t("{minutes} min", minutes=f"{seconds / 60:.0f}")
-    return t("{hours} h", hours=f"{seconds / 3600:.1f}")
 
 
 def jobs_list(
@@ -249,6 +240,10 @@ def jobs_work(
     device: Annotated[
         str, typer.Option(help=t("The device to own, for instance cpu:0 or cuda:1."))
     ] = "",
+    short: Annotated[
+        bool,
+        typer.Option("--short", help=t("Only what takes seconds to minutes: no training.")),
+    ] = False,
     drain: Annotated[bool, typer.Option("--drain", help=t("End when no job is left."))] = False,
     follow: Annotated[
         int, typer.Option(help=t("End with this process, by its number."), hidden=True)
@@ -262,10 +257,11 @@ def jobs_work(
         error = f": {job.error['message']}" if job.error and job.state != "running" else ""
         print(f"{job.id}  {job.kind} {job.subject}  {state}{error}", flush=True)
 
-    if not drain:
+    if not drain and not follow:
         print(t("waiting for jobs; Ctrl-C ends this when the running job is at a safe point"))
-    count = work(device=device, until_empty=drain, follow=follow, on_job=tell)
-    print(t("{count} jobs were begun", count=count))
+    count = work(device=device, short=short, until_empty=drain, follow=follow, on_job=tell)
+    if not follow:
+        print(t("{count} jobs were begun", count=count))
     return 0
 
 

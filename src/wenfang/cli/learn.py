@@ -11,6 +11,7 @@ import typer
 from wenfang.cli import jobs, show
 from wenfang.cli.options import AsJob, AsJson, Data, Output, Settings
 from wenfang.cli.progress import Bar
+from wenfang.engine.wording import is_stage, stage_name
 from wenfang.language import t
 
 if TYPE_CHECKING:
@@ -64,20 +65,6 @@ def prepare(
     show.table(_count_rows(counts))
     print(f"\n{dataset.folder}  {dataset.manifest.id[:16]}")
     return 0
-
-
-def stage_names() -> dict[str, str]:
-    """Names of the stages of training and evaluation."""
-    return {
-        "data": t("reading the data"),
-        "bundle": t("writing the bundle"),
-        "comparison": t("comparing it with the older one"),
-        "likelihood": t("measuring the likelihood"),
-        "baseline": t("counting n-grams for the baseline"),
-        "writing": t("writing"),
-        "titles": t("ranking titles"),
-        "poems": t("drawing poems"),
-    }
 
 
 def preparing_names() -> dict[str, str]:
@@ -168,9 +155,9 @@ class _Meter:
 
     def stage(self, stage: str) -> None:
         """Say which stage has begun, or what the data's owner should know."""
-        if stage not in stage_names():
+        if not is_stage(stage):
             self.told.append(stage)
-        self._bar.say(stage_names().get(stage, stage))
+        self._bar.say(stage_name(stage))
 
     def __call__(self, event: Event) -> None:
         if event.kind == "evaluate":
@@ -227,7 +214,7 @@ def evaluate(
             bundle,
             data=data,
             settings=tuple(settings or ()),
-            on_stage=lambda stage: bar.say(stage_names().get(stage, stage)),
+            on_stage=lambda stage: bar.say(stage_name(stage)),
         )
     if as_json:
         show.as_json(numbers)

@@ -81,7 +81,7 @@ def create(
     else:
         if alike and alike.verdict != "pass":
             print(t("the pieces of this batch are much alike: {what}", what=alike.evidence[0]))
-        print(t("{seconds} s", seconds=f"{seconds:.1f}"))
+        print(t("took {seconds} s", seconds=f"{seconds:.1f}"))
     return CheckError.exit_code if alike and alike.verdict == "block" else exit_code(made)
 
 

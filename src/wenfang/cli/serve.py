@@ -41,7 +41,7 @@ def _serve(
 
         from wenfang.database import Database
         from wenfang.server import ServeSettings, build_app
-        from wenfang.server.patience import patient
+        from wenfang.server.patience import end_quietly, patient
         from wenfang.server.people import People
         from wenfang.server.tokens import new_printed_key
     except ModuleNotFoundError as error:
@@ -63,6 +63,7 @@ def _serve(
     if token:
         print(t("an admin's key until it stops: {token}", token=token))
     sys.stdout.flush()
+    end_quietly()
     uvicorn.run(
         build_app(chosen, database, mounts, token=token),
         host=chosen.host,
@@ -70,7 +71,7 @@ def _serve(
         log_level="warning",
         http=patient(chosen.head_s),
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=5,
         server_header=False,
     )
     return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from wenfang.backends.texts import OnText
 from wenfang.engine.asset import Asset
 from wenfang.engine.generating import PROGRAMS, Generated, load_model
 from wenfang.engine.painting import PictureModel
+from wenfang.errors import ConfigError
+
+SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,7 @@ class DrawRequest:
     model     a name, or a bundle's folder
     output    a file for one asset; a folder for one or several; a file for several pictures
               becomes their contact sheet. None: texts are not published, all else goes here
+    suffixes  as which files each one is published in a folder; empty: as it comes
     private   nothing is kept, and no prompt is published
     """
 
@@ -29,16 +34,26 @@ class DrawRequest:
     seeds: tuple[int, ...] = (0,)
     settings: Mapping[str, object]
     output: Path | None = None
+    suffixes: tuple[str, ...] = ()
     private: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no suffix: it becomes part of a path."""
+        check_suffixes(self.suffixes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """An asset, the (first) seed that it came of, and its published file if there is one."""
+    """An asset, the (first) seed that it came of, and its published files."""
 
     asset: Asset
     seed: int
-    path: Path | None
+    paths: tuple[Path, ...]
+
+    @property
+    def path(self) -> Path | None:
+        """The first of its files, if there is one."""
+        return self.paths[0] if self.paths else None
 
 
 def check_model(name: str) -> None:
@@ -47,31 +62,41 @@ def check_model(name: str) -> None:
         find_bundle(name)
 
 
+def check_suffixes(suffixes: Sequence[str]) -> None:
+    """ConfigError where one is no suffix of a file."""
+    for one in suffixes:
+        if not SUFFIX.fullmatch(one):
+            raise ConfigError(
+                "{suffix} is no suffix; give for instance .mp3", suffix=repr(one)[:60]
+            )
+
+
 def draw(request: DrawRequest, on_text: OnText | None = None) -> list[Drawn]:
     """One asset for each seed, or one sheet of all; on_text hears a text as it comes."""
     maker = load_model(request.model)
     asked = request.prompt, request.seeds, request.settings
     several, output = len(request.seeds) > 1, request.output
     if several and isinstance(maker, PictureModel) and output and output.suffix:
-        return [_published(maker.sheet(*asked), request.seeds[0], output, request)]
+        return [_published(maker.sheet(*asked), request.seeds[0], [output], request)]
     made = maker.draw(*asked, on_text)
     return [
-        _published(one, seed, _place(request, seed, one), request)
+        _published(one, seed, _places(request, seed, one), request)
         for one, seed in zip(made, request.seeds, strict=True)
     ]
 
 
-def _published(asset: Asset, seed: int, place: Path | None, request: DrawRequest) -> Drawn:
-    path = asset.save(place, private=request.private).path if place else None
-    return Drawn(asset=asset, seed=seed, path=path)
+def _published(asset: Asset, seed: int, places: list[Path], request: DrawRequest) -> Drawn:
+    paths = tuple(asset.save(place, private=request.private).path for place in places)
+    return Drawn(asset=asset, seed=seed, paths=paths)
 
 
-def _place(request: DrawRequest, seed: int, asset: Asset) -> Path | None:
+def _places(request: DrawRequest, seed: int, asset: Asset) -> list[Path]:
     """Where it goes: as asked, by its seed in the folder asked for, or, of a picture, here."""
     if request.output is None:
         if isinstance(asset, Generated):
-            return None
-        return Path(f"{Path(request.model).name}-{seed}{asset.suffix}")
+            return []
+        return [Path(f"{Path(request.model).name}-{seed}{asset.suffix}")]
     if len(request.seeds) == 1 and request.output.suffix:
-        return request.output
-    return request.output / f"{seed:05d}{asset.suffix}"
+        return [request.output]
+    suffixes = request.suffixes or (asset.suffix,)
+    return [request.output / f"{seed:05d}{suffix}" for suffix in suffixes]

@@ -21,6 +21,9 @@ from wenfang.store import home
 
 Kind: TypeAlias = Literal["create", "generate", "train", "evaluate", "prepare", "seal", "film"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# What takes seconds to minutes: a worker for these alone goes on while another one trains.
+SHORT: tuple[Kind, ...] = ("create", "generate", "seal", "film")
+SHORT_PLACES = 4
 TABLE = "wenfang.engine.working:HANDLERS"
 KEPT_S = 30 * 86_400.0  # done and cancelled jobs; those that failed are kept thrice as long
 FAILED_KEPT = 3
@@ -84,14 +87,23 @@ def _require_json(content: object, kind: str) -> None:
 def work(
     *,
     device: str = "",
+    short: bool = False,
     until_empty: bool = False,
     follow: int = 0,
     on_job: Callable[[Job], None] = lambda job: None,
 ) -> int:
-    """Be a worker, until stopped or until nothing is left; how many jobs were begun."""
+    """Be a worker, until stopped or until nothing is left; how many jobs were begun.
+
+    short  only jobs of the kinds SHORT, on a place beside those that other workers own; where
+           those own GPUs, nothing: the same seed would draw something else beside them
+    """
     from wenfang.device import owned_devices
 
     devices = owned_devices()
+    if short and not device:
+        if devices[0].startswith("cuda"):
+            return 0
+        devices = tuple(f"cpu:{len(devices) + number}" for number in range(SHORT_PLACES))
     # More places of the processor than there are cores for may be asked for; GPUs not.
     if device and device not in devices and not re.fullmatch(r"cpu:\d{1,3}", device):
         raise ConfigError(
@@ -102,7 +114,7 @@ def work(
     worker = Worker(
         queue=open_queue(),
         handlers=TABLE,
-        kinds=KINDS,
+        kinds=SHORT if short else KINDS,
         device=device,
         devices=devices,
         follow=follow,

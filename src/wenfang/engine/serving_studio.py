@@ -84,7 +84,7 @@ def _keep_run(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
         raise BusyError("there is a model {name} already; choose another name", name=folder.name)
     with new_folder(place) as new:
         shutil.copytree(folder / "bundle", new, dirs_exist_ok=True)
-    yield t("kept as {name}; wenfang models lists it", name=folder.name)
+    yield t("kept as {name}; it can be chosen on the page Make", name=folder.name)
 
 
 def _discard_run(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:

@@ -42,3 +42,37 @@ def outcome_name(outcome: str) -> str:
         "different": t("different"),
         "cannot tell": t("cannot tell"),
     }.get(outcome, outcome)
+
+
+def _stages() -> dict[str, str]:
+    return {
+        "data": t("reading the data"),
+        "bundle": t("writing the bundle"),
+        "comparison": t("comparing it with the older one"),
+        "likelihood": t("measuring the likelihood"),
+        "baseline": t("counting n-grams for the baseline"),
+        "writing": t("writing"),
+        "titles": t("ranking titles"),
+        "poems": t("drawing poems"),
+        "pictures": t("drawing pictures"),
+        "music": t("composing"),
+    }
+
+
+def stage_name(stage: str) -> str:
+    """A stage of training or evaluation; what is no stage but a word to people stays as it is."""
+    return _stages().get(stage, stage)
+
+
+def is_stage(stage: str) -> bool:
+    """Whether it is a stage, and no word to people."""
+    return stage in _stages()
+
+
+def lasting(seconds: float) -> str:
+    """A span of time for people."""
+    if seconds < 120:
+        return t("{seconds} s", seconds=f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}")
+    if seconds < 7200:
+        return t("{minutes} min", minutes=f"{seconds / 60:.0f}")
+    return t("{hours} h", hours=f"{seconds / 3600:.1f}")

@@ -52,13 +52,17 @@ class CreateJob:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateJob:
-    """`generate`: assets of one model, one for each seed, published into a folder."""
+    """`generate`: assets of one model, one for each seed, published into a folder.
+
+    suffixes  of its files, for instance .mid and .mp3 of music; empty: as it comes
+    """
 
     model: str
     prompt: str = ""
     seeds: tuple[int, ...] = (0,)
     settings: Mapping[str, object]
     output: str = ""
+    suffixes: tuple[str, ...] = ()
     private: bool = False
 
 
@@ -216,6 +220,7 @@ def _check_generate(asked: GenerateJob) -> None:
     if not asked.seeds:
         raise ConfigError("no seed is given; give one for each text that is wanted")
     drawing.check_model(asked.model)
+    drawing.check_suffixes(asked.suffixes)
 
 
 def _generate(asked: GenerateJob, task: Task) -> dict[str, Any]:
@@ -227,6 +232,7 @@ def _generate(asked: GenerateJob, task: Task) -> dict[str, Any]:
             seeds=asked.seeds,
             settings=asked.settings,
             output=Path(asked.output) if asked.output else task.folder,
+            suffixes=asked.suffixes,
             private=asked.private,
         )
     )
@@ -236,7 +242,7 @@ def _generate(asked: GenerateJob, task: Task) -> dict[str, Any]:
             {**one.asset.record(), "seed": one.seed, "manifest": one.asset.manifest.id}
             for one in made
         ],
-        "files": [str(one.path) for one in made if one.path],
+        "files": [str(path) for one in made for path in one.paths],
     }
 
 

@@ -29,6 +29,7 @@ from wenfang.errors import DatabaseError, StoppedError, WenfangError
 from wenfang.jobs.handler import TRANSIENT, Handlers, Task
 from wenfang.jobs.job import Job, described
 from wenfang.jobs.queue import Queue
+from wenfang.language import speaking
 from wenfang.store import home
 
 T = TypeVar("T")
@@ -152,7 +153,8 @@ class _Attempts:
         end: Callable[[float, int], bool] | None = None
         try:
             self.working = True
-            end = self._outcome(job)
+            with speaking(job.language):
+                end = self._outcome(job)
             self.working = False
         except (KeyboardInterrupt, StoppedError):
             self.working = False

@@ -24,6 +24,7 @@ class Submission:
     priority  the higher, the sooner
     key       the same twice is one job
     project, person  whose it is; empty on a machine of one person
+    language  in which it tells what happens to it; empty: that of who asks
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Submission:
     key: str | None = None
     project: str = ""
     person: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Job:
     attempts    how often it was claimed
     strikes     faults in a row without progress
     done, total of the present step
+    language    of its messages and reports
     seconds     spent on it by all attempts
     peak_bytes  of memory, at most, in one attempt
     error       its class, its line for people, and the program's exit code
@@ -57,6 +60,7 @@ class Job:
     request: Mapping[str, Any]
     project: str
     person: str
+    language: str
     key: str | None
     state: State
     asked: str

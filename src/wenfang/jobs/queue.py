@@ -25,6 +25,7 @@ from wenfang.jobs.job import (
     is_erased,
 )
 from wenfang.jobs.tables import devices, job_events, jobs
+from wenfang.language import language
 
 LEASE_S = 30.0
 STRIKES_MOST = 5  # faults in a row without progress, after which a job is given up
@@ -54,6 +55,7 @@ class Queue:
             "request": dict(asked.request),
             "project": asked.project,
             "person": asked.person,
+            "language": asked.language or language(),
             "key": asked.key,
             "state": "queued",
             "asked": "",

@@ -16,6 +16,7 @@ jobs = sa.Table(
     sa.Column("request", sa.JSON, nullable=False),
     sa.Column("project", sa.Text, nullable=False),
     sa.Column("person", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False, server_default=""),
     sa.Column("key", sa.Text, unique=True),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("asked", sa.Text, nullable=False),

@@ -17,6 +17,7 @@ from wenfang.jobs.hand import Hand
 from wenfang.jobs.handler import GIVEN
 from wenfang.jobs.job import Job, described, is_erased
 from wenfang.jobs.queue import Queue
+from wenfang.language import speaking
 from wenfang.store import home
 
 POLL_S = 0.5  # between two looks at an empty queue
@@ -171,7 +172,8 @@ class Worker:
         error = JobError(
             "the process that did it ended ({cause}); memory may have run out", cause=cause
         )
-        told = described(error)
+        with speaking(job.language):
+            told = described(error)
         self._patiently(lambda: self.queue.fail(job, told, seconds, transient=True))
 
     def _patiently(self, act: Callable[[], bool]) -> None:

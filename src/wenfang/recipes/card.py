@@ -239,6 +239,10 @@ class CardContent:
     base_licence: str = ""
 
 
+def _stored(recipe: Recipe) -> str:
+    return "8 bits a weight with a scale a row" if recipe.eight_bits else "float16"
+
+
 def render_card(content: CardContent) -> str:
     """The card as Markdown with front matter."""
     recipe = content.recipe
@@ -254,8 +258,8 @@ def render_card(content: CardContent) -> str:
         "",
         f"{recipe.summary[0].upper()}{recipe.summary[1:]}.",
         "",
-        f"{_what(content)}: {_shape(recipe.model)}. Stored in float16, computed in float32; "
-        "everything below is measured after that rounding.",
+        f"{_what(content)}: {_shape(recipe.model)}. Stored in {_stored(recipe)}, computed in "
+        "float32; everything below is measured after that rounding.",
         "",
         "## Data",
         "",

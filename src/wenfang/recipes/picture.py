@@ -35,7 +35,7 @@ from wenfang.models.vae import VAE
 from wenfang.optim import OptimConfig
 from wenfang.recipes.companions import ROLES
 from wenfang.recipes.recipe import DataConfig, DenoisingConfig, ObjectiveConfig, Recipe
-from wenfang.recipes.tune import Tell, tell_licence
+from wenfang.recipes.tune import Tell, rule_name, tell_licence
 from wenfang.trainer import TrainConfig
 
 PICTURE = "picture"
@@ -105,7 +105,7 @@ def _tell_counts(dataset: Dataset, data: Path, tell: Tell) -> None:
     train, valid = dataset.count("train"), dataset.count("valid")
     tell(t("{train} pictures to learn from, {valid} to measure by", train=train, valid=valid))
     for rule, count in dataset.counts.get("rejected", {}).items():
-        tell(t("{count} pictures were left out: {rule}", count=count, rule=t(rule)))
+        tell(t("{count} pictures were left out: {rule}", count=count, rule=rule_name(rule)))
     if train < FEW_PICTURES:
         tell(
             t(

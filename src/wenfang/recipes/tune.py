@@ -219,8 +219,17 @@ def _tell_counts(dataset: Dataset, data: Path, tell: Tell) -> None:
     train, valid = dataset.count("train"), dataset.count("valid")
     tell(t("{train} examples to learn from, {valid} to measure by", train=train, valid=valid))
     for rule, count in dataset.counts.get("rejected", {}).items():
-        tell(t("{count} examples were left out: {rule}", count=count, rule=t(rule)))
+        tell(t("{count} examples were left out: {rule}", count=count, rule=rule_name(rule)))
     tell_licence(dataset, data, tell)
+
+
+def rule_name(rule: str) -> str:
+    """Why something was left out of a data set; the rule's own name where it has no other."""
+    return {
+        "repeated": t("there already"),
+        "unreadable": t("cannot be read"),
+        "too_small": t("too small"),
+    }.get(rule, rule)
 
 
 def tell_licence(dataset: Dataset, data: Path, tell: Tell) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -46,6 +43,7 @@ from wenfang.server.place import Place
 from wenfang.server.settings import ServeSettings
 from wenfang.server.tokens import digest
 from wenfang.server.unfinished import chores_of
+from wenfang.server.workers import workers_of
 from wenfang.version import __version__
 
 ROUTERS = (
@@ -122,22 +120,12 @@ def build_app(
 async def _living(app: FastAPI) -> AsyncIterator[None]:
     place: Place = app.state.place
     place.inference.start()
-    workers = [_worker() for _ in range(place.settings.workers)]
     # What was loaded stays: looking through it for garbage would hold everybody up for 0.1 s.
     gc.collect()
     gc.freeze()
-    try:
-        async with chores_of(app):
-            yield
-    finally:
-        place.inference.close()
-        for one in workers:
-            one.terminate()  # its job stops at a safe point and is queued again
-        for one in workers:
-            one.wait()
-
-
-def _worker() -> subprocess.Popen[bytes]:
-    """A worker that ends when this server does."""
-    command = [sys.executable, "-m", "wenfang", "jobs", "work", "--follow", str(os.getpid())]
-    return subprocess.Popen(command, start_new_session=True)
+    with workers_of(place.settings):
+        try:
+            async with chores_of(app):
+                yield
+        finally:
+            place.inference.close()

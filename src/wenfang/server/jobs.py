@@ -44,7 +44,7 @@ JOB = re.compile(rf"job-[0-9a-f]{{{JOB_DIGITS}}}")
 # What those may ask that do not sit at this machine; none of it names a file.
 ASKED = {
     "create": ("text", "suffix", "commercial", "private", "fresh", "model"),
-    "generate": ("model", "prompt", "seeds", "settings", "private"),
+    "generate": ("model", "prompt", "seeds", "settings", "suffixes", "private"),
 }
 HEARTBEAT_S = 15.0
 LOOKS_S = (0.2, 0.2, 0.5, 1.0)  # pauses between two looks, longer while nothing happens

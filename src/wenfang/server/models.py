@@ -6,10 +6,11 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from fastapi import APIRouter
 
+from wenfang.language import keyed
 from wenfang.server.callers import Asked
 from wenfang.server.faults import Fault
 from wenfang.server.place import Here, Place
@@ -23,23 +24,34 @@ EMBEDDINGS, PICTURES, SPEECH = "/v1/embeddings", "/v1/images/generations", "/v1/
 EDITS, VARIATIONS, VIDEOS = "/v1/images/edits", "/v1/images/variations", "/v1/videos"
 MODERATIONS, PROVENANCE = "/v1/moderations", "/v1/content_provenance_checks"
 WRITERS = ("stream", "verse", "completion", "pairs")  # layouts of what writes texts
+VERSE, MUSIC = "verse", "parts"  # layouts
 LOOK_AGAIN_S = 5.0
 TUNED = re.compile(r"[\w.-]{1,300}")
 # Programs of ours without weights.
-PROGRAMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "speech": ("speech by espeak-ng, in Chinese and English", (SPEECH,)),
-    "film": ("a short animated film of pictures and sound; no video model is here", (VIDEOS,)),
-    "checks": ("our checks of texts", (MODERATIONS,)),
-    "seal": ("what a file says about itself", (PROVENANCE,)),
+Makes: TypeAlias = Literal["text", "verse", "picture", "music", "speech", "sound", "film", ""]
+PROGRAMS: Mapping[str, tuple[str, tuple[str, ...], Makes]] = {
+    "speech": (keyed("speech by espeak-ng, in Chinese and English"), (SPEECH,), "speech"),
+    "effects": (keyed("sounds by synthesis: rain, wind, sea, bells, applause"), (), "sound"),
+    "film": (
+        keyed("a short animated film of pictures and sound; no video model is here"),
+        (VIDEOS,),
+        "film",
+    ),
+    "checks": (keyed("our checks of texts"), (MODERATIONS,), ""),
+    "seal": (keyed("what a file says about itself"), (PROVENANCE,), ""),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """A model that a request can name."""
+    """A model that a request can name.
+
+    makes  what `generate` has of it; "": nothing
+    """
 
     id: str
     endpoints: tuple[str, ...]
+    makes: Makes = ""
     created: int = 0
     owned_by: str = "wenfang"
     facts: Mapping[str, Any]
@@ -52,6 +64,7 @@ class Known:
             "created": self.created,
             "owned_by": self.owned_by,
             "endpoints": list(self.endpoints),
+            "makes": self.makes or None,
             **self.facts,
         }
 
@@ -74,10 +87,20 @@ def _endpoints(config: Mapping[str, Any]) -> tuple[str, ...]:
     return (EMBEDDINGS,) if config.get("family") == "bert" else ()
 
 
+def _makes(config: Mapping[str, Any]) -> Makes:
+    if config.get("painting"):
+        return "speech" if config["painting"].get("mel") else "picture"
+    layout = config.get("layout")
+    if layout in (VERSE, MUSIC):
+        return "verse" if layout == VERSE else "music"
+    return "text" if layout in WRITERS else ""
+
+
 def _of_bundle(entry: Mapping[str, Any]) -> Known:
     return Known(
         id=str(entry["name"]),
         endpoints=_endpoints(entry["config"]),
+        makes=_makes(entry["config"]),
         created=int(entry["created"]),
         facts={name: entry[name] for name in ("summary", "licence", "parameters")},
     )
@@ -96,8 +119,8 @@ async def known_models(here: Place) -> dict[str, Known]:
     """Everything that a request can name here."""
     found = [_of_bundle(one) for one in await _bundles(here)]
     found += [
-        Known(id=name, endpoints=endpoints, facts={"summary": summary})
-        for name, (summary, endpoints) in PROGRAMS.items()
+        Known(id=name, endpoints=endpoints, makes=makes, facts={"summary": summary})
+        for name, (summary, endpoints, makes) in PROGRAMS.items()
     ]
     found += [
         Known(

@@ -8,6 +8,7 @@ gate. What is no HTTP is refused in the same shape as everything else.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,19 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wenfang.server.faults import Fault, answer_of
+
+
+def end_quietly() -> None:
+    """No line and no trace in the log for answers that are broken off because the server ends.
+
+    A page of the studio holds one open for as long as it is looked at.
+    """
+    logging.getLogger("uvicorn.error").addFilter(_is_fault)
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    broken = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not broken and "timeout graceful shutdown exceeded" not in record.getMessage()
 
 
 def patient(head_s: float) -> type[asyncio.Protocol]:

@@ -17,6 +17,8 @@ class ServeSettings:
     """Fields of `wenfang serve --set`.
 
     workers        that do jobs beside this server, at most one for each device; 0: none
+    short_workers  beside those, for what takes seconds to minutes while one of them trains; none
+                   where `workers` is 0, or where there is a GPU
     body_bytes     of a request that is no upload
     upload_bytes   of an uploaded file
     plugged        chat models: `hub:FOLDER`, `openai:URL#model`
@@ -29,6 +31,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 8420
     workers: int = 1
+    short_workers: int = 1
     body_bytes: int = 8 * MEGABYTE
     upload_bytes: int = 2048 * MEGABYTE
     plugged: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -92,7 +93,9 @@ async def made(
     try:
         queued = await desk.queue(kind, request, caller)
         guess = queued["estimate"]
-        yield bar(0.0, _waiting(guess, int(queued["workers"]))), None
+        counts = await asyncio.to_thread(desk.place.queue.counts)
+        ahead = counts.get("queued", 1) - 1
+        yield bar(0.0, _waiting(guess, int(queued["workers"]), ahead)), None
         job = None
         async for job, happening in desk.follow(str(queued["job"]["id"])):
             if happening is not None:
@@ -103,9 +106,11 @@ async def made(
         yield failed(plain(error)), None
 
 
-def _waiting(guess: Mapping[str, Any] | None, workers: int) -> str:
+def _waiting(guess: Mapping[str, Any] | None, workers: int, ahead: int) -> str:
     if not workers:
         return t("queued; no worker runs, so it waits until one is started")
+    if ahead > 0:
+        return t("queued; {count} others wait before it", count=ahead)
     if guess:
         return t("queued; about {seconds} s", seconds=round(float(guess["seconds"])))
     return t("queued")

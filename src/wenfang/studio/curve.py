@@ -8,7 +8,8 @@ from html import escape
 from wenfang.language import t
 from wenfang.studio.look import FAINT, INK, LINE, SEAL
 
-WIDE, HIGH, EDGE_X, EDGE_Y = 620, 220, 52, 26
+WIDE, HIGH, EDGE_X, EDGE_Y = 620, 232, 52, 26
+TOP = 42  # below the two names
 
 
 def curve_svg(
@@ -21,7 +22,7 @@ def curve_svg(
     every = [*points, *held]
     xs, ys = [x for x, _ in every], [y for _, y in every]
     least_x, most_x, least_y, most_y = min(xs), max(xs), min(ys), max(ys)
-    wide, high = WIDE - EDGE_X - 10, HIGH - 2 * EDGE_Y
+    wide, high = WIDE - EDGE_X - 10, HIGH - EDGE_Y - TOP
 
     def line(of: Sequence[tuple[float, float]], colour: str) -> str:
         places = " ".join(
@@ -33,7 +34,7 @@ def curve_svg(
 
     bottom = HIGH - EDGE_Y
     words = [
-        (EDGE_X - 6, EDGE_Y + 5, "end", FAINT, f"{most_y:.3g}"),
+        (EDGE_X - 6, TOP + 5, "end", FAINT, f"{most_y:.3g}"),
         (EDGE_X - 6, bottom, "end", FAINT, f"{least_y:.3g}"),
         (EDGE_X, HIGH - 8, "start", FAINT, f"{least_x:g}"),
         (WIDE - 10, HIGH - 8, "end", FAINT, f"{most_x:g}"),
@@ -51,6 +52,6 @@ def curve_svg(
     lines = "".join(line(row, colour) for row, colour in rows if len(row) > 1)
     return (
         f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {WIDE} {HIGH}" width="100%">'
-        f'<path d="M{EDGE_X} {EDGE_Y}V{bottom}H{WIDE - 10}" fill="none" stroke="{LINE}"/>'
+        f'<path d="M{EDGE_X} {TOP}V{bottom}H{WIDE - 10}" fill="none" stroke="{LINE}"/>'
         f"{lines}{texts}</svg>"
     )

@@ -32,6 +32,7 @@ class Desk:
     place: Place
     language: str
     loads: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    turns: list[tuple[Any, Any, Any]] = field(default_factory=list)
 
     def speaks(self, act: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncIterator[T]]:
         """A handler that yields pages, each of them written in this language.
@@ -54,6 +55,10 @@ class Desk:
     def on_load(self, act: Any, inputs: Any, outputs: Any) -> None:
         """Do this once the page is opened."""
         self.loads.append((act, inputs, outputs))
+
+    def on_turn(self, act: Any, inputs: Any, outputs: Any) -> None:
+        """Do this whenever somebody turns to the page that is being built."""
+        self.turns.append((act, inputs, outputs))
 
     def caller(self, request: gr.Request) -> Caller:
         """Who sits at the desk; Fault where the guard let nobody in."""

@@ -18,22 +18,27 @@ from wenfang.errors import WenfangError
 from wenfang.language import speaking, t
 from wenfang.media.image import encode_png
 from wenfang.server.faults import Fault
-from wenfang.server.models import COMPLETIONS, PICTURES, SPEECH, known_models
+from wenfang.server.models import EDITS, known_models
 from wenfang.store import home
 from wenfang.studio.create import made
 from wenfang.studio.desk import Desk, plain
 from wenfang.studio.look import empty, failed
 
 COUNT_MOST = 16
-EXTRA = ("chorale", "effects", "film")  # that no endpoint of OpenAI's names
 STRENGTH = 0.6
+FIRST = "verse"
+HEARD = (".mp3", ".svg", ".mid")  # files of music: to hear, to look at, to go on with
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Page:
-    """What the page holds: the seven things that are asked, two buttons, and what is shown."""
+    """What the page holds: the seven things that are asked, two buttons, and what is shown.
+
+    begun  the fold about a picture to begin with
+    """
 
     asked: tuple[Any, ...]
+    begun: Any
     button: Any
     more: Any
     shown: Any
@@ -44,18 +49,17 @@ def _drawn() -> _Page:
     with gr.Row():
         with gr.Column(scale=5):
             model = gr.Dropdown([], label=t("Model"))
-            prompt = gr.Textbox(
-                label=t("What"), lines=2, info=t("A subject, words to go on from, or a caption.")
-            )
+            prompt = gr.Textbox(label=t("What"), lines=2, info=_hint("verse"))
             with gr.Row():
                 seed = gr.Number(value=0, precision=0, label=t("Seed"))
                 count = gr.Slider(1, COUNT_MOST, value=1, step=1, label=t("How many"))
-            with gr.Accordion(t("Begin with a picture"), open=False):
+            with gr.Accordion(t("Begin with a picture"), open=False, visible=False) as begun:
                 start = gr.ImageEditor(
                     label=t("A picture; paint over what shall be drawn anew"),
                     type="pil",
                     transforms=("crop",),
                     layers=False,
+                    placeholder=t("Drop a picture here, or click to choose one"),
                     brush=gr.Brush(colors=["#ffffff"], color_mode="fixed", default_size=24),
                 )
                 strength = gr.Slider(
@@ -79,7 +83,19 @@ def _drawn() -> _Page:
                 )
             )  # fmt: skip
     asked = (model, prompt, seed, count, start, strength, settings)
-    return _Page(asked=asked, button=button, more=more, shown=shown)
+    return _Page(asked=asked, begun=begun, button=button, more=more, shown=shown)
+
+
+def _hint(makes: str) -> str:
+    """What is written for a model of that kind."""
+    return {
+        "verse": t("A title, or a few words of Chinese."),
+        "picture": t("What is to be seen: smiling cat, 红苹果; of digits, one from 0 to 9."),
+        "music": t("A mood and a key: calm, G minor. It may be left empty."),
+        "speech": t("The words that are said, in Chinese or English."),
+        "sound": t("Which sound: rain, wind, sea, fire, bell, chime, applause ..."),
+        "film": t("What it is about; its words stand in the film."),
+    }.get(makes, t("A subject, words to go on from, or a caption."))
 
 
 def make_page(desk: Desk) -> None:
@@ -87,16 +103,20 @@ def make_page(desk: Desk) -> None:
     last = gr.State({})
     page = _drawn()
 
-    async def load(request: gr.Request) -> Any:
+    async def load(chosen: str | None) -> Any:
         with speaking(desk.language):
-            found = await known_models(desk.place)
-            makes = {COMPLETIONS, PICTURES, SPEECH}
             names = [
                 (f"{one.id} · {t(str(one.facts['summary']))}", one.id)
-                for one in found.values()
-                if makes.intersection(one.endpoints) or one.id in EXTRA
+                for one in (await known_models(desk.place)).values()
+                if one.makes
             ]
-            return gr.update(choices=names, value="verse")
+            return gr.update(choices=names, value=chosen or FIRST)
+
+    async def fit(chosen: str | None) -> tuple[Any, Any]:
+        with speaking(desk.language):
+            one = (await known_models(desk.place)).get(chosen or "")
+            makes, drawn = (one.makes, EDITS in one.endpoints) if one else ("", False)
+            return gr.update(info=_hint(makes)), gr.update(visible=drawn)
 
     @desk.speaks
     async def make(
@@ -112,11 +132,14 @@ def make_page(desk: Desk) -> None:
         try:
             own = _settings(lines)
             desk.require_names({"model": name, "settings": own}, desk.caller(request))
+            known = (await known_models(desk.place)).get(name)
+            begun = picture if known and EDITS in known.endpoints else None
             asked = {
                 "model": name,
                 "prompt": words or "",
                 "seeds": [int(first or 0) + index for index in range(int(number))],
-                "settings": own | await asyncio.to_thread(_begun, picture, much),
+                "settings": own | await asyncio.to_thread(_begun, begun, much),
+                "suffixes": HEARD if known and known.makes == "music" else (),
             }
         except (Fault, WenfangError) as error:
             yield failed(plain(error)), gr.skip()
@@ -145,10 +168,13 @@ def make_page(desk: Desk) -> None:
         async for one in _kept_made(desk, asked, request):
             yield one
 
+    model, prompt = page.asked[:2]
+    model.change(fit, model, [prompt, page.begun], show_progress="hidden")
     outputs = [page.shown, last]
     page.button.click(make, list(page.asked), outputs, show_progress="hidden")
     page.more.click(again, last, outputs, show_progress="hidden")
-    desk.on_load(load, None, page.asked[0])
+    desk.on_load(load, model, model)
+    desk.on_turn(load, model, model)
 
 
 async def _kept_made(

@@ -41,13 +41,27 @@ def models_page(desk: Desk) -> None:
             if not name:
                 return empty(t("No model is chosen"), "")
             try:
-                return FRONT.sub("", str(await desk.ask("card", {"model": name})), count=1)
+                found = await desk.ask("models", {})
+                card = FRONT.sub("", str(await desk.ask("card", {"model": name})), count=1)
+                return "".join(_facts(one) for one in found if one["name"] == name) + card
             except (Fault, WenfangError) as error:
                 return failed(plain(error))
 
     again.click(listed, None, chosen)
     chosen.change(shown, chosen, card)
     desk.on_load(listed, None, chosen)
+    desk.on_turn(listed, None, chosen)
+
+
+def _facts(entry: Mapping[str, Any]) -> str:
+    """What a card begins with in the language of the page; the card itself is in English."""
+    rows = [
+        (t("what it does"), t(str(entry["summary"]))),
+        (t("licence"), str(entry["licence"] or t("unknown"))),
+        (t("parameters"), f"{entry['parameters'] or 0:,}"),
+    ]
+    lines = "".join(f"| {name} | {value} |\n" for name, value in rows)
+    return f"| | |\n|---|---|\n{lines}\n"
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -160,8 +160,11 @@ def _blocks(desk: Desk) -> Any:
         gr.HTML(_head(desk.language))
         with gr.Tabs():
             for name, build in pages:
-                with gr.Tab(name):
+                with gr.Tab(name) as tab:
                     build()
+                for act, inputs, outputs in desk.turns:
+                    tab.select(act, inputs, outputs, show_progress="hidden")
+                desk.turns.clear()
         for act, inputs, outputs in desk.loads:
             blocks.load(act, inputs, outputs, show_progress="hidden")
     return blocks

@@ -88,7 +88,7 @@ def _helps() -> dict[str, str]:
         "area": t("Any; riverside and city centre are known."),
         "food": t("Any: Italian, Szechuan, vegan."),
         "picture": t("A bundle that draws from words, such as emblem; left empty, a sign."),
-        "signature": t("A name at the foot; of a jingle, the small sound after the name."),
+        "signature": t("A name at the foot of a card, or the small sound after a brand's."),
         "shapes": t("16:9 for screens, 9:16 for phones, 1:1 for squares."),
     }
 
@@ -197,7 +197,7 @@ def check_name(name: str) -> str:
         "copied_lines": t("copied lines"),
         "longest_copy": t("longest copy"),
         "near_copy": t("near copy"),
-        "folder_copy": t("copy of a folder's"),
+        "folder_copy": t("copy of your own texts"),
         "melody_copy": t("copied melody"),
         "picture_copy": t("copied picture"),
         "picture_neighbour": t("picture much like another"),

@@ -61,14 +61,15 @@ def _decide(desk: Desk) -> None:
             edit = gr.Button(t("Keep the edited text"))
             told = gr.HTML("")
 
-    async def waiting(request: gr.Request) -> Any:
+    async def waiting(held: str | None, request: gr.Request) -> Any:
         with speaking(desk.language):
             caller = desk.caller(request)
             jobs = await pieces_of(desk, caller)
             names = [job.id for job in jobs]
             known = await asyncio.to_thread(_votes(desk).decisions, names, caller.project)
             left = [(title_of(job), job.id) for job in jobs if job.id not in known]
-            return gr.update(choices=left, value=left[0][1] if left else None)
+            names = [name for _, name in left]
+            return gr.update(choices=left, value=held if held in names else next(iter(names), None))
 
     async def show(name: str | None, request: gr.Request) -> tuple[str, str]:
         with speaking(desk.language):
@@ -101,14 +102,15 @@ def _decide(desk: Desk) -> None:
                 except (Fault, WenfangError) as error:
                     return failed(plain(error)), gr.skip()
                 words = {"approve": t("approved"), "reject": t("rejected"), "edit": t("kept")}
-                return html(words[kind]), await waiting(request)
+                return html(words[kind]), await waiting(name, request)
 
         return vote
 
     chosen.change(show, chosen, [piece, text])
     for button, kind in ((approve, "approve"), (reject, "reject"), (edit, "edit")):
         button.click(voting(kind), [chosen, reason, text], [told, chosen])
-    desk.on_load(waiting, None, chosen)
+    for often in (desk.on_load, desk.on_turn):
+        often(waiting, chosen, chosen)
 
 
 def _choose(desk: Desk) -> None:
@@ -128,6 +130,9 @@ def _choose(desk: Desk) -> None:
         choose_right = gr.Button(t("The right one is better"))
         another = gr.Button(t("Show two others"))
     told = gr.HTML("")
+
+    async def first_pair(names: list[str], request: gr.Request) -> tuple[Any, Any, Any]:
+        return (gr.skip(), gr.skip(), gr.skip()) if names else await pair(request)
 
     async def pair(request: gr.Request) -> tuple[Any, Any, Any]:
         with speaking(desk.language):
@@ -167,7 +172,8 @@ def _choose(desk: Desk) -> None:
     for button, place in ((choose_left, 0), (choose_none, -1), (choose_right, 1)):
         button.click(choosing(place), shown, outputs)
     another.click(pair, None, [shown, left, right])
-    desk.on_load(pair, None, [shown, left, right])
+    for often in (desk.on_load, desk.on_turn):
+        often(first_pair, shown, [shown, left, right])
 
 
 def _rules(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from wenfang.engine.queueing import run_folder
-from wenfang.engine.wording import state_name
+from wenfang.engine.wording import is_stage, lasting, stage_name, state_name
 from wenfang.errors import WenfangError
 from wenfang.jobs import Happening, Job
 from wenfang.language import speaking, t
@@ -47,6 +47,9 @@ class Seen:
     held: list[tuple[float, float]] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    stage: str = ""
+    begun: tuple[float, float] | None = None
+    left_s: float = 0.0
     looks: list[Mapping[str, Any]] = field(default_factory=list)
     compared: Mapping[str, Any] | None = None
 
@@ -54,19 +57,32 @@ class Seen:
         """Add what an event tells; a run that goes on from an earlier state tells steps again."""
         content: Mapping[str, Any] = one.content
         self.after = one.id
+        if one.kind == "progress":
+            self._pace(one.at, float(content["done"]), float(content["of"]))
+        elif one.kind == "state":
+            self.begun = None  # it waits, or goes on elsewhere
         if one.kind == "progress" and "loss" in content:
             self.losses = _with(self.losses, float(content["done"]), float(content["loss"]))
         elif one.kind == "numbers":
             self.numbers = {k: float(v) for k, v in content.items() if k != "step"}
             if "val_loss" in content:
                 self.held = _with(self.held, float(content["step"]), float(content["val_loss"]))
-        elif one.kind == "warning":
+        elif one.kind == "stage" and is_stage(str(content["text"])):
+            self.stage = str(content["text"])
+        elif one.kind in ("warning", "stage"):
             self.notes.append(str(content["text"]))
         elif one.kind == "samples":
             self.looks = [one for one in self.looks if one["step"] < content["step"]]
             self.looks.append(content)
         elif one.kind == "compared":
             self.compared = content
+
+    def _pace(self, at: float, done: float, total: float) -> None:
+        """How long it takes yet, as fast as it has been since it was begun or gone on with."""
+        if self.begun is None or done < self.begun[1]:
+            self.begun = (at, done)
+        since, first = self.begun
+        self.left_s = (total - done) * (at - since) / (done - first) if done > first else 0.0
 
 
 def _with(points: list[tuple[float, float]], x: float, y: float) -> list[tuple[float, float]]:
@@ -138,14 +154,16 @@ def _form(desk: Desk) -> list[Any]:
             interactive=True,
         )
 
-    async def fitting(chosen: str) -> tuple[Any, Any]:
+    async def fitting(chosen: str, *held: str | None) -> list[Any]:
         with speaking(desk.language):
-            found = [one for one in await desk.ask("models", {}) if _fits(one, chosen)]
-            names = [(t("none"), ""), *((str(one["name"]), str(one["name"])) for one in found)]
-            return gr.update(choices=names, value=""), gr.update(choices=names, value="")
+            found = [str(one["name"]) for one in await desk.ask("models", {}) if _fits(one, chosen)]
+            names = [(t("none"), ""), *((one, one) for one in found)]
+            return [gr.update(choices=names, value=one if one in found else "") for one in held]
 
-    recipe.change(fitting, recipe, [base, against], show_progress="hidden")
-    desk.on_load(fitting, recipe, [base, against])
+    asked, models = [recipe, base, against], [base, against]
+    recipe.change(fitting, asked, models, show_progress="hidden")
+    for often in (desk.on_load, desk.on_turn):
+        often(fitting, asked, models)
     return [recipe, files, base, name, against, settings]
 
 
@@ -260,6 +278,10 @@ def _page(job: Job, seen: Seen) -> str:
     if job.total:
         words = t("{state}: step {done} of {total}", state=words, done=round(job.done),
                   total=round(job.total))  # fmt: skip
+    elif job.state == "running" and seen.stage:
+        words = t("{state}: {stage}", state=words, stage=stage_name(seen.stage))
+    if job.state == "running" and seen.left_s >= 1:
+        words = t("{step}; about {time} left", step=words, time=lasting(seen.left_s))
     share = job.done / job.total if job.total else 0.0
     found = bar(1.0 if job.state == "done" else share, words)
     if max(len(seen.losses), len(seen.held)) > 1:  # a run of seconds tells hardly any step
