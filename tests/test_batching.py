@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 import tiny_run
 from tiny_bundle import BYTES, CHARACTERS, write_bundle
+from wenfang import device
 from wenfang.backends.shelf import find_bundle
 from wenfang.device import DRAWING_THREADS, noise
 from wenfang.engine.batching import Handle, Piece, Request, TextBatch, shares
@@ -21,7 +23,12 @@ from wenfang.errors import BriefError, BusyError, CheckError, ConfigError
 from wenfang.models import MODELS, gpt, gpt2
 from wenfang.models.decode.slotted import Slots
 from wenfang.models.load import Loaded, load
-from wenfang.samplers.shared import PROMPT_TOKENS_A_STEP, SharedSampler, Stream
+from wenfang.samplers.shared import (
+    PROMPT_TOKENS_A_STEP,
+    PROMPT_TOKENS_A_TURN,
+    SharedSampler,
+    Stream,
+)
 from wenfang.samplers.tokens import CachedPredict, Drawn, Sampling, sample
 
 CONTEXT, VOCABULARY = 40, 61
@@ -151,7 +158,40 @@ def test_prompts_beyond_a_steps_share_wait_for_the_next() -> None:
     sampler, long = SharedSampler(model), [3] * (PROMPT_TOKENS_A_STEP - 10)
     for prompt in ([4] * 5, long, long):
         sampler.join(Stream(prompt=prompt, noise=noise(1), sampling=Sampling(maximum_tokens=9)))
-    assert [len(sampler.step()) for _ in range(3)] == [2, 3, 3]
+    assert [len(sampler.step()) for _ in range(3)] == [2, 1, 3]
+
+
+def test_who_has_a_first_token_goes_on_between_many_prompts() -> None:
+    model = tiny_run.model(replace(tiny_run.MODEL, context=2 * PROMPT_TOKENS_A_STEP)).eval()
+    sampler, long = SharedSampler(model), [3] * PROMPT_TOKENS_A_STEP
+    streams = [
+        Stream(prompt=prompt, noise=noise(1), sampling=Sampling(maximum_tokens=9))
+        for prompt in ([4] * 5, *[long] * 7)
+    ]
+    for stream in streams:
+        sampler.join(stream)
+    turn = PROMPT_TOKENS_A_TURN // PROMPT_TOKENS_A_STEP
+    found = [[streams.index(one) for one in sampler.step()] for _ in range(turn + 2)]
+    assert found[: turn + 1] == [[number] for number in range(turn + 1)]
+    assert found[turn + 1] == list(range(turn + 1))  # everybody who was begun
+
+
+def test_idle_cores_are_used_for_what_is_large_and_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = len(os.sched_getaffinity(0))
+    load = tmp_path / "loadavg"
+    monkeypatch.setattr(device, "LOAD", load)
+    before = torch.get_num_threads()
+    for told, more in (("1/99 7", cores - 1), (f"{cores + 3}/99 7", 0), ("nothing", 0)):
+        load.write_text(f"0.10 0.20 0.30 {told}\n")
+        with device.idle_threads(device.SHARED_FLOPS):
+            assert torch.get_num_threads() == before + more
+        with device.idle_threads(device.SHARED_FLOPS / 2):
+            assert torch.get_num_threads() == before
+        assert torch.get_num_threads() == before
+    load.unlink()
+    assert device.idle_cores() == 0
 
 
 @pytest.fixture(scope="module")

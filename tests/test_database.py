@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 import wenfang
 from conftest import Call
 from postgres import Server, one_database, server_of_tests, url_of_database  # noqa: F401
-from wenfang.database import Database, connection, database_url, now
+from wenfang.database import Database, connection, database_url, now, take_turns
 from wenfang.errors import ConfigError, DatabaseError, DependencyError, DiskError, WenfangError
 from wenfang.jobs import Queue, Submission
 
@@ -30,6 +31,27 @@ def metadata() -> list[sa.MetaData]:
     rooms = [path.parent.relative_to(source.parent) for path in source.rglob("tables.py")]
     modules = [import_module(".".join((*room.parts, "tables"))) for room in rooms]
     return [one.metadata for one in modules if hasattr(one, "metadata")]
+
+
+def test_who_takes_turns_sees_what_the_one_before_wrote(url: str) -> None:
+    database = Database.open(url)
+    notes = sa.Table("turns", sa.MetaData(), sa.Column("n", sa.Integer))
+    with database.writing() as held:
+        notes.create(held)
+
+    def add(number: int) -> None:
+        with database.writing() as held:
+            take_turns(held, "notes")
+            if held.execute(sa.select(sa.func.count()).select_from(notes)).scalar_one() < 3:
+                time.sleep(0.02)  # for the others to look meanwhile
+                held.execute(sa.insert(notes).values(n=number))
+
+    with ThreadPoolExecutor(8) as many:
+        list(many.map(add, range(8)))
+    with database.writing() as held:
+        assert held.execute(sa.select(sa.func.count()).select_from(notes)).scalar_one() == 3
+        notes.drop(held)
+    database.close()
 
 
 def test_migrations_make_the_tables_that_the_rooms_use(url: str) -> None:

@@ -3,6 +3,6 @@
 SQLite in the home by default, PostgreSQL where WENFANG_DATABASE_URL names one.
 """
 
-from wenfang.database.connection import Database, database_url, now
+from wenfang.database.connection import Database, database_url, now, take_turns
 
-__all__ = ["Database", "database_url", "now"]
+__all__ = ["Database", "database_url", "now", "take_turns"]

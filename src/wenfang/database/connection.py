@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, exc
+from sqlalchemy import text as sql
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
@@ -123,6 +124,16 @@ class Database:
             _refuse_newer(known, scripts, url)
             config.attributes["connection"] = connection
             command.upgrade(config, "heads")
+
+
+def take_turns(connection: Connection, name: str) -> None:
+    """Until this transaction ends nobody else's passes here with the same name.
+
+    SQLite has one writer anyway. PostgreSQL's would not see what the other has not committed.
+    """
+    if connection.dialect.name == "postgresql":
+        locked = sql("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+        connection.execute(locked, {"name": name})
 
 
 def _versions(connection: Connection) -> set[str]:

@@ -19,9 +19,9 @@ from wenfang.errors import CheckError, MediaError, NotFoundError, SealError, Wen
 from wenfang.language import t
 from wenfang.seal import FORMATS, Origin, Payload, Provenance, SealedFile, Sealer, emit
 from wenfang.seal.formats import Format, fits, format_of, started_format
-from wenfang.seal.inputs import CREDENTIAL, LABEL, owner_of, read_file
+from wenfang.seal.inputs import CREDENTIAL, LABEL, SIDECARS, owner_of, read_file
 from wenfang.seal.label import label_fault, parse_label
-from wenfang.store import Manifest, Store, home
+from wenfang.store import Link, Manifest, Store, home
 
 OUTPUT = Path("out") / "sealed"
 MAX_NAME_CHARACTERS = 120
@@ -37,11 +37,13 @@ class SealRequest:
     policy     a policy file for the checks, and the use that it is read for
     against    folders of material that must not be copied
     private    the store keeps nothing of it
+    made_from  what they were made from, where that is known here
     """
 
     files: tuple[Path, ...]
     made_with: str
     output: Path = OUTPUT
+    made_from: tuple[Link, ...] = ()
     policy: Path | None = None
     use: str = "default"
     against: tuple[Path, ...] = ()
@@ -168,7 +170,22 @@ def _manifest(found: _Found, request: SealRequest, judged: Judged, payload: Payl
         facts["label_before"] = dict(found.label)
     if payload.content != found.data:
         facts["file_sha256_before"] = sha256_bytes(found.data)
-    return Manifest(kind="asset", name=found.path.name, media_type=payload.media_type, facts=facts)
+    return Manifest(
+        kind="asset",
+        name=found.path.name,
+        media_type=payload.media_type,
+        inputs=request.made_from,
+        facts=facts,
+    )
+
+
+def marks_of(path: Path) -> tuple[Mapping[str, str] | None, bool]:
+    """The one valid label that a file brings, and whether it brings any mark, valid or not."""
+    data = _bytes(path)
+    chosen = format_of(path.name) or started_format(data)
+    label, notes = _label(chosen, data, path) if chosen else (None, ())
+    beside = any(path.with_name(path.name + one).is_file() for one in SIDECARS)
+    return label, label is not None or bool(notes) or beside
 
 
 def _take(path: Path, target: Path) -> _Found:

@@ -17,15 +17,16 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from wenfang.device import NoiseStream
+from wenfang.device import NoiseStream, idle_threads
 from wenfang.errors import WenfangError
 from wenfang.models import CausalModel
 from wenfang.models.decode.slotted import Slots
 from wenfang.samplers.tokens import Drawn, LogitsStep, Sampling, draw_at, shape_steps
 
-# Streams that are drawn wait while prompts are read: after so many tokens of prompts the others go
-# on first. One prompt is always read whole.
-PROMPT_TOKENS_A_STEP = 256
+# Who waits for a first token comes before those who have one: a step reads so many tokens of
+# prompts and draws for these streams alone. After so many in a row the others have a step.
+PROMPT_TOKENS_A_STEP = 128  # one prompt is always read whole
+PROMPT_TOKENS_A_TURN = 512
 # Prompts are read in one batch up to so many tokens of padding; beyond, another batch costs less.
 PADDING_TOKENS_MAX = 32
 
@@ -118,6 +119,8 @@ class SharedSampler:
         self._rows: list[_Row] = []  # by their number in the slots
         self._waiting: deque[_Member] = deque()
         self._members: list[_Member] = []
+        self._weights = sum(one.numel() for one in model.parameters())
+        self._turn = 0  # tokens of prompts that were read in a row
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._members)
@@ -143,12 +146,14 @@ class SharedSampler:
             self._remove(member)
 
     def step(self) -> list[Stream]:
-        """One more token for every stream; those that were drawn from. Ended ones have left.
+        """One more token for some streams; those that were drawn from. Ended ones have left.
 
-        Of prompts that wait, PROMPT_TOKENS_A_STEP are read at most, the oldest first.
+        The oldest prompts that wait are read, and begun; where none waits, or enough were read in
+        a row, every stream that was begun goes on.
         """
-        raw = self._logits()
-        members = list(self._members)
+        members = self._admitted()
+        raw = self._begun(members) if members else self._continued()
+        members = members or list(self._members)
         if not members:
             return []
         tokens, own = self._choose(members, raw)
@@ -161,8 +166,27 @@ class SharedSampler:
                 self._remove(member)
         return [member.stream for member in members]
 
-    def _logits(self) -> Tensor:
-        """The model's logits of every member, new ones among them: (N, V)."""
+    def _begun(self, members: list[_Member]) -> Tensor:
+        """The logits behind the prompts of new members, which are put into order: (N, V)."""
+        first = len(self._rows)
+        self._members += members
+        rows = [row for member in members for row in member.rows]
+        with idle_threads(2.0 * self._weights * sum(len(row.seen) for row in rows)):
+            logits = torch.cat(self._read(rows))
+        return self._guided(members, logits.float(), first)
+
+    def _read(self, rows: Sequence[_Row]) -> list[Tensor]:
+        """Rows that the model has not seen, put behind those that it has: logits by row."""
+        found = []
+        for group in _read_together(rows):
+            found.append(self._slots.append([row.seen for row in group]))
+            for row in group:
+                row.index = len(self._rows)
+                self._rows.append(row)
+        return found
+
+    def _continued(self) -> Tensor:
+        """The logits of every member behind its last token: (N, V)."""
         fresh = [row for row in self._rows if self._slots.length(row.index) + 1 > self._context]
         for row in fresh:
             self._release(row)
@@ -170,21 +194,17 @@ class SharedSampler:
         parts = []
         if self._rows:
             parts.append(self._slots.step([row.seen[-1] for row in self._rows]))
-        for member in self._admitted():
-            self._members.append(member)
-            fresh += member.rows
-        for group in _read_together(fresh):
-            parts.append(self._slots.append([row.seen for row in group]))
-            for row in group:
-                row.index = len(self._rows)
-                self._rows.append(row)
-        if not self._members:
+        parts += self._read(fresh)
+        if not parts:
             return torch.zeros(0, 0)
-        logits = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return self._guided(logits.float())
+        return self._guided(self._members, torch.cat(parts).float(), 0)
 
     def _admitted(self) -> list[_Member]:
+        """Members whose prompts this step reads; none where it is the turn of the others."""
         found: list[_Member] = []
+        if self._turn >= PROMPT_TOKENS_A_TURN and self._members:
+            self._turn = 0
+            return found
         room = PROMPT_TOKENS_A_STEP
         while self._waiting:
             needed = sum(len(row.seen) for row in self._waiting[0].rows)
@@ -192,18 +212,23 @@ class SharedSampler:
                 break
             room -= needed
             found.append(self._waiting.popleft())
+        self._turn += PROMPT_TOKENS_A_STEP - room if found else -self._turn
         return found
 
-    def _guided(self, logits: Tensor) -> Tensor:
-        """Logits by row (rows, V) -> by member (N, V), each with its guidance."""
-        self._members.sort(key=lambda member: member.rows[0].index)
-        if len(logits) == len(self._members):
+    @staticmethod
+    def _guided(members: list[_Member], logits: Tensor, first: int) -> Tensor:
+        """Logits of rows from `first` on (rows, V) -> of members (N, V), each with its guidance.
+
+        Members are put into the order of their rows.
+        """
+        members.sort(key=lambda member: member.rows[0].index)
+        if len(logits) == len(members):
             return logits
-        chosen = logits[[member.rows[0].index for member in self._members]]
-        places = [place for place, one in enumerate(self._members) if len(one.rows) > 1]
-        guided = [self._members[place] for place in places]
+        chosen = logits[[member.rows[0].index - first for member in members]]
+        places = [place for place, one in enumerate(members) if len(one.rows) > 1]
+        guided = [members[place] for place in places]
         guidance = torch.tensor([[one.stream.sampling.guidance] for one in guided])
-        plain = logits[[member.rows[1].index for member in guided]].log_softmax(-1)
+        plain = logits[[member.rows[1].index - first for member in guided]].log_softmax(-1)
         chosen[places] = plain + guidance * (chosen[places].log_softmax(-1) - plain)
         return chosen
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from wenfang.database import Database
+from wenfang.database import Database, take_turns
 from wenfang.language import t
 from wenfang.server.faults import Fault
 from wenfang.server.filing import enter_file, metadata
@@ -61,6 +61,7 @@ class Ledger:
         """
         with self.database.writing() as connection:
             if most_lines is not None:
+                take_turns(connection, f"batches of {values['project']}")
                 waiting = self._waiting_lines(connection, values["project"])
                 if waiting + values["total"] > most_lines:
                     message = t(
