@@ -70,6 +70,7 @@ def _serve(
         port=chosen.port,
         log_level="warning",
         http=patient(chosen.head_s),
+        ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
         server_header=False,

@@ -26,6 +26,8 @@ CANNOT = keyed("it cannot be compared with the older model: {reason}")
 OTHER_THINGS = keyed("{name} makes other things, so no samples are set side by side")
 NO_SAMPLES = keyed("{name} makes no samples: {reason}")
 BUILT_OTHERWISE = keyed("{name} is built otherwise, so its loss cannot be set beside this one's")
+# What comes of tensors that do not fit, where two models differ in what nobody thought of.
+MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError)
 OTHER_MATERIAL = keyed("the numbers on the card of {name} are of other material, and are left out")
 OF_BASE = "_of_base"  # what tuning measures of the base, it names so
 SHAPED = ("in_channels", "out_channels", "side_px", "text_width", "classes")  # of any model
@@ -118,16 +120,27 @@ def _of_old(ended: Finished, old: Loaded, new: Loaded, notes: list[Note]) -> dic
     for name, value in facts.items():
         if name.endswith(OF_BASE) and _is_number(value):
             found[name.removesuffix(OF_BASE)] = float(value)
-    if _reads_alike(ended.run, old, new):
-        with torch.no_grad():
-            found |= ended.run.task.evaluate(old.model)
-    else:
+    measured = _measured(ended.run, old, new)
+    if measured is None:
         notes.append(_of(old, BUILT_OTHERWISE))
+    else:
+        found |= measured
     if _measured_alike(ended.dataset, old):
         found = _plain(old.manifest["facts"].get("numbers", {})) | found
     elif old.manifest["facts"].get("numbers"):
         notes.append(_of(old, OTHER_MATERIAL))
     return found
+
+
+def _measured(run: Run, old: Loaded, new: Loaded) -> Mapping[str, float] | None:
+    """The run's evaluation of the older model; None where that reads something else."""
+    if not _reads_alike(run, old, new):
+        return None
+    try:
+        with torch.no_grad():
+            return run.task.evaluate(old.model)
+    except MISFIT:
+        return None  # a run of hours does not end in a fault of its epilogue
 
 
 def _reads_alike(run: Run, old: Loaded, new: Loaded) -> bool:
