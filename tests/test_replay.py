@@ -12,6 +12,8 @@ import pytest
 from conftest import Call
 from wenfang.device import environment
 from wenfang.engine import replaying
+from wenfang.engine.replaying import ReplayRequest, replay
+from wenfang.language import speaking
 from wenfang.store import Store
 
 Write = Callable[..., Path]
@@ -29,6 +31,13 @@ def test_every_file_of_a_piece_is_made_again_bit_for_bit(call: Call, piece: Path
     assert again.code == 0
     found = {Path(one["path"]).name: one["outcome"] for one in again.json["files"]}
     assert found == dict.fromkeys(NAMES, "identical")
+
+
+@pytest.mark.parametrize("reader", ["zh", "en"])
+def test_a_report_is_made_again_in_its_own_language_whoever_asks(piece: Path, reader: str) -> None:
+    with speaking(reader):  # as the studio's pages do, which stand beside each other in two
+        found = replay(ReplayRequest(target=str(piece)))
+    assert {one.outcome for one in found} == {"identical"}
 
 
 def test_a_piece_is_replayed_by_its_id_and_in_batches(

@@ -325,6 +325,7 @@ def test_a_writer_of_another_kind_translates(make: Any, monkeypatch: pytest.Monk
         ({"glossary": {"x" * 101: "y"}}, "longer than 100"),
         ({"glossary": "none.csv"}, "there is no file"),
         ({"source": "en", "into": "en"}, "name two languages"),
+        ({"text": "今天天气很好。", "into": "zh"}, "is in zh already"),
         ({"text": "x" * 1_000_001}, "larger than"),
         ({"text": "\ud800"}, "half a character"),
         ({"writer": "nowhere:x"}, "there is no writer nowhere:x"),

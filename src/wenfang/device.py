@@ -60,16 +60,21 @@ def set_threads(count: int) -> None:
 
 
 SHARED_FLOPS = 2e9  # from here on work is large enough to be shared between threads: 20 ms of one
-LOAD = Path("/proc/loadavg")
+LOAD, THREADS = Path("/proc/loadavg"), Path("/proc/self/task")
 
 
 def idle_cores() -> int:
-    """Cores on which nothing runs at this moment; 0 where the system does not tell."""
+    """Cores on which no other program runs at this moment, but for one that we have; 0 where the
+    system does not tell.
+    """
     try:
-        running = int(LOAD.read_text("ascii").split()[3].partition("/")[0])  # we among them
+        running = int(LOAD.read_text("ascii").split()[3].partition("/")[0])
+        # Threads of ours that have just shared something wait for the next such, which looks busy.
+        states = [path.read_text("ascii").rpartition(")")[2] for path in THREADS.glob("*/stat")]
     except (OSError, ValueError, IndexError):
         return 0
-    return max(0, len(os.sched_getaffinity(0)) - running)
+    others = running - sum(one.split()[0] == "R" for one in states)
+    return max(0, len(os.sched_getaffinity(0)) - 1 - max(0, others))
 
 
 @contextmanager

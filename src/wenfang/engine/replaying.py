@@ -6,7 +6,6 @@ Everything is made in a folder that is gone afterwards; the store of this home i
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from wenfang.engine.asset import Asset
 from wenfang.engine.generating import load_model
 from wenfang.engine.painting import PictureModel
 from wenfang.errors import NotFoundError, SealError
-from wenfang.language import t
+from wenfang.language import speaking, t
 from wenfang.media.image import decode_image
 from wenfang.scenarios import Studio, read_brief
 from wenfang.scenarios.piece import OnEvent
@@ -266,14 +265,11 @@ def _remake_piece(
 @contextmanager
 def _speaking(language: object) -> Iterator[None]:
     """The language of messages in which the request was answered: a report is written in it."""
-    before = os.environ.get("WENFANG_LANG")
-    os.environ["WENFANG_LANG"] = str(language or before or "en")
-    try:
+    if not language:
         yield
-    finally:
-        os.environ.pop("WENFANG_LANG")
-        if before is not None:
-            os.environ["WENFANG_LANG"] = before
+        return
+    with speaking(str(language)):
+        yield
 
 
 def _compare(target: _Target, remade: _Remade, store: Store) -> Replayed:

@@ -48,8 +48,8 @@ def _piece(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     for path in paths:
         facts = sealed_facts(path)
         if "checks" in facts:
-            report = facts["checks"][0] if isinstance(facts["checks"], list) else facts["checks"]
-            checks = [_check(one) for one in Report.from_dict(report).checks]
+            several = facts["checks"] if isinstance(facts["checks"], list) else [facts["checks"]]
+            checks = _worst([one for each in several for one in Report.from_dict(each).checks])
             break
     files = [
         {"number": number, "name": path.name, "bytes": path.stat().st_size}
@@ -57,6 +57,19 @@ def _piece(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
         if path.is_file()
     ]
     yield {"files": files, "checks": checks}
+
+
+GRAVITY = ("pass", "note", "warn", "repair", "block")
+
+
+def _worst(checks: list[Check]) -> list[dict[str, Any]]:
+    """Of variants that were checked alike, what the worst of them came to."""
+    found: dict[str, Check] = {}
+    for one in checks:
+        known = found.get(one.name)
+        if known is None or GRAVITY.index(one.verdict) > GRAVITY.index(known.verdict):
+            found[one.name] = one
+    return [_check(one) for one in found.values()]
 
 
 def _check(check: Check) -> dict[str, Any]:

@@ -9,7 +9,7 @@ def step_name(step: str) -> str:
     """A step of a creation or of another job; its own word where it has no other."""
     return {
         "write": t("writing"),
-        "drawn": t("drawing"),
+        "drawn": t("making"),
         "typeset": t("typesetting"),
         "read": t("reading aloud"),
         "film": t("filming"),

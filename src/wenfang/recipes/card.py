@@ -29,6 +29,13 @@ GENERATOR_LIMITS = (
     "A small model of our own. It writes in the manner of its training set and knows nothing "
     "else; what it writes is checked for form, copies and words, not for sense.",
 )
+PICTURE_LIMITS = (
+    "A small model of our own. It draws in the manner of the pictures that it learnt from and "
+    "knows nothing else; whether a picture is right nobody has judged but the numbers above.",
+    "",
+    "- From some hundreds of pictures it learns them by heart: expect variations and mixtures of "
+    "them, and look at how near the nearest of them is before you publish.",
+)
 LIMITS = {
     "cold_zh_offensive": (
         "A small judge of our own; yes is class 1. It knows the comments, topics and years of its "
@@ -111,6 +118,18 @@ LIMITS = {
         "from, by which the check `melody_copy` finds a quotation.",
         "- It has no plan of phrases: it is told how many bars are left, and no more. The numbers "
         "are counted from notes; nobody has judged how it sounds.",
+    ),
+    "mnist/elbo": (
+        "A small model of our own, for teaching and tests: it knows handwritten digits of 28 x 28 "
+        "pixels in grey, and nothing else.",
+        "",
+        "- It is good at telling how likely a digit is and at varying a given one. What it draws "
+        "from nothing often lies between two digits; `digits-gan` and `digits-diffusion` draw "
+        "better, and are told which digit.",
+        "- Distances are those of one small classifier's features, and compare with nothing that "
+        "was measured by another.",
+        "- It carries no index of its training pictures; how near the nearest of them is stands "
+        "above where it was measured.",
     ),
     "mnist": (
         "A small model of our own, for teaching and tests: it knows handwritten digits of 28 x 28 "
@@ -305,16 +324,26 @@ def _base(content: CardContent) -> list[str]:
     ]
 
 
+DRAWS = (dit.Config, gan.Config, unet.Config, vae.Config)
+
+
 def _limits(recipe: Recipe) -> tuple[str, ...]:
     """Of what learns one way from a data set, or of all that learns from it."""
+    plain = PICTURE_LIMITS if isinstance(recipe.model, DRAWS) else GENERATOR_LIMITS
+    return _own_limits(recipe) or plain
+
+
+def _own_limits(recipe: Recipe) -> tuple[str, ...] | None:
     source = recipe.data.source
-    return LIMITS.get(f"{source}/{recipe.data.layout}") or LIMITS.get(source) or GENERATOR_LIMITS
+    return LIMITS.get(f"{source}/{recipe.data.layout}") or LIMITS.get(source)
 
 
 def _command(content: CardContent) -> str:
     recipe = content.recipe
     if recipe.tune.kind == "none":
-        return f"`wenfang train {recipe.name}`" + (f" from `{content.base}`" * bool(content.base))
+        of_folder = isinstance(recipe.model, DRAWS) and not _own_limits(recipe)
+        name = "picture" if of_folder else recipe.name
+        return f"`wenfang train {name}`" + (f" from `{content.base}`" * bool(content.base))
     what = {
         "full": "every weight",
         "lora": f"LoRA of rank {recipe.tune.rank}, stored without its base",

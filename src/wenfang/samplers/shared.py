@@ -25,8 +25,8 @@ from wenfang.samplers.tokens import Drawn, LogitsStep, Sampling, draw_at, shape_
 
 # Who waits for a first token comes before those who have one: a step reads so many tokens of
 # prompts and draws for these streams alone. After so many in a row the others have a step.
-PROMPT_TOKENS_A_STEP = 128  # one prompt is always read whole
-PROMPT_TOKENS_A_TURN = 512
+PROMPT_TOKENS_A_STEP = 256  # one prompt is always read whole
+PROMPT_TOKENS_A_TURN = 768
 # Prompts are read in one batch up to so many tokens of padding; beyond, another batch costs less.
 PADDING_TOKENS_MAX = 32
 

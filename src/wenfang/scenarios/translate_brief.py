@@ -96,6 +96,7 @@ class TranslateBrief:
         object.__setattr__(self, "read", tuple(read))
         if not self.content.strip():
             raise BriefError("{name} is empty; there is nothing to translate", name=self.document)
+        self._require_another_language()
         _ = self.terms  # a contradiction is told before anything is made
 
     def _require_languages(self) -> None:
@@ -103,6 +104,13 @@ class TranslateBrief:
             raise BriefError(
                 "the text is to be translated from {language} into {language}; name two languages",
                 language=self.source,
+            )
+
+    def _require_another_language(self) -> None:
+        if self.source == "auto" and self.into == language_of(self.content):
+            raise BriefError(
+                "the text is in {language} already; say what it is to be translated into",
+                language=self.into,
             )
 
     @property

@@ -6,13 +6,15 @@ from html import escape
 from string import Template
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import HTMLResponse, Response
 
-from wenfang.language import speaking, t
+from wenfang.language import LANGUAGES, speaking, t
 from wenfang.server.describe import HEADERS
 
 router = APIRouter(include_in_schema=False)
+
+LANGUAGE_COOKIE = "wenfang_language"
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="$language">
@@ -70,9 +72,13 @@ SCRIPT = """document.getElementById("login").addEventListener("submit", async (h
 
 
 @router.get("/login")
-async def login_page(accept_language: Annotated[str, Header(max_length=500)] = "") -> Response:
-    """The page, in the browser's language."""
-    chosen = "zh" if accept_language.lower().startswith("zh") else "en"
+async def login_page(
+    request: Request, accept_language: Annotated[str, Header(max_length=500)] = ""
+) -> Response:
+    """The page, in the language that was chosen in the studio, or else in the browser's."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen not in LANGUAGES:
+        chosen = "zh" if accept_language.lower().startswith("zh") else "en"
     with speaking(chosen):
         words = {
             "title": t("Wenfang · log in"),

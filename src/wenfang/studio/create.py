@@ -101,7 +101,7 @@ async def made(
             if happening is not None:
                 yield _progress(job, happening, guess), job
         assert job is not None
-        yield await _end(desk, job), job
+        yield await _end(desk, job, caller), job
     except (Fault, WenfangError) as error:
         yield failed(plain(error)), None
 
@@ -119,18 +119,20 @@ def _waiting(guess: Mapping[str, Any] | None, workers: int, ahead: int) -> str:
 def _progress(job: Job, happening: Happening, guess: Mapping[str, Any] | None) -> str:
     content = happening.content
     if happening.kind != "progress":
-        return bar(0.0, state_name(str(content.get("state", job.state))))
+        return bar(float(job.state == "done"), state_name(str(content.get("state", job.state))))
     done, total = float(content["done"]), float(content["of"]) or 1.0
-    words = step_name(str(content["step"]))
+    words, share = step_name(str(content["step"])), done / total
     if guess and job.started_at:
-        left = float(guess["seconds"]) - (happening.at - job.started_at)
-        if left > 1:
-            words = t("{step}; about {seconds} s left", step=words, seconds=round(left))
-    return bar(done / total, words)
+        spent, expected = happening.at - job.started_at, float(guess["seconds"])
+        if expected - spent > 1:
+            left = round(expected - spent)
+            words = t("{step}; about {seconds} s left", step=words, seconds=left)
+            share = max(share, spent / expected)
+    return bar(share, words)
 
 
-async def _end(desk: Desk, job: Job) -> str:
+async def _end(desk: Desk, job: Job, caller: Caller) -> str:
     if job.state != "done":
         error = job.error or {}
         return failed(str(error.get("message") or state_name(job.state)))
-    return piece_html(await desk.piece(job))
+    return piece_html(await desk.piece(job, caller))

@@ -15,6 +15,7 @@ from wenfang.engine.queueing import files_of, text_of
 from wenfang.errors import WenfangError
 from wenfang.jobs import Happening, Job
 from wenfang.language import speaking, t
+from wenfang.server.approval import require_published
 from wenfang.server.callers import Caller, lacking
 from wenfang.server.faults import Fault
 from wenfang.server.local_names import at_this_machine, require_local_names
@@ -67,14 +68,21 @@ class Desk:
             raise Fault(401, t("sign in first"), "key_required")
         return found
 
-    async def piece(self, job: Job) -> dict[str, Any]:
-        """The piece that a job made, as the library tells it."""
+    async def piece(self, job: Job, caller: Caller) -> dict[str, Any]:
+        """The piece that a job made, as the library tells it; without its files until this caller
+        may open them.
+        """
         paths = files_of(job)
         found: dict[str, Any] = await self.ask("piece", {"files": list(map(str, paths))})
         for one in found["files"]:
             one["url"] = f"/studio/files/{job.id}/{one['number']}/{quote(one['name'])}"
         asked = str(job.request.get("prompt") or "")
-        return {**found, "text": text_of(job), "asked": asked, "id": job.id}
+        told = {**found, "text": text_of(job), "asked": asked, "id": job.id, "kind": job.kind}
+        try:
+            await asyncio.to_thread(require_published, self.place, caller, job.id, job.project)
+        except Fault as fault:
+            return {**told, "files": [], "waits": fault.message}
+        return told
 
     async def ask(self, verb: str, content: Mapping[str, Any]) -> Any:
         """The one answer of a verb, its words in this language."""

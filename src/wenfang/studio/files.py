@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated
+from zipfile import ZipFile
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 
 from wenfang.engine.queueing import files_of, run_folder
 from wenfang.language import t
+from wenfang.seal.inputs import SIDECARS
 from wenfang.server.approval import require_published
 from wenfang.server.callers import Asked
 from wenfang.server.faults import Fault
@@ -18,9 +24,9 @@ from wenfang.server.wire import LABEL_HEADERS
 
 router = APIRouter(prefix="/studio/files", include_in_schema=False)
 
-Id = Annotated[str, Path(pattern=r"^job-[0-9a-f]{20}$")]
-Look = Annotated[str, Path(pattern=r"^(step_[0-9]{8}|old)$")]
-Sample = Annotated[str, Path(pattern=r"^[0-9]{1,3}\.(png|mp3)$")]
+Id = Annotated[str, InPath(pattern=r"^job-[0-9a-f]{20}$")]
+Look = Annotated[str, InPath(pattern=r"^(step_[0-9]{8}|old)$")]
+Sample = Annotated[str, InPath(pattern=r"^[0-9]{1,3}\.(png|mp3)$")]
 SAMPLES = "samples"  # the folder of a run that wenfang.recipes.samples writes
 
 
@@ -36,6 +42,35 @@ async def file_of(name: Id, number: int, file: str, here: Here, caller: Asked) -
     if path.name != file or not path.is_file():
         raise Fault(404, t("there is no such file"))
     return FileResponse(path)
+
+
+@router.get("/{name}/all.zip")
+async def all_of(name: Id, here: Here, caller: Asked) -> FileResponse:
+    """The job's files with their credentials, labels and signed manifests."""
+    job = await asyncio.to_thread(here.queue.job, name)
+    paths = [path for path in files_of(job) if path.is_file()]
+    if job.project != caller.project or not paths:
+        raise Fault(404, t("there is no such file"))
+    await asyncio.to_thread(require_published, here, caller, job.id, job.project)
+    packed = await asyncio.to_thread(_packed, paths)
+    return FileResponse(
+        packed,
+        media_type="application/zip",
+        filename=f"{job.subject}-{job.id[4:12]}.zip",
+        background=BackgroundTask(packed.unlink, missing_ok=True),
+    )
+
+
+def _packed(paths: list[Path]) -> Path:
+    """A zip of them in a file that is the caller's to remove."""
+    with NamedTemporaryFile(suffix=".zip", delete=False) as held, ZipFile(held, "w") as packed:
+        for path in paths:
+            packed.write(path, path.name)
+            for suffix in SIDECARS:
+                beside = path.with_name(path.name + suffix)
+                if beside.is_file():
+                    packed.write(beside, beside.name)
+    return Path(held.name)
 
 
 @router.get("/{name}/samples/{look}/{file}")

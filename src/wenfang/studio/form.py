@@ -84,7 +84,7 @@ def component(field: Field, example: Any) -> Any:
     value = example if example is not None else field.default
     named: dict[str, Any] = {
         "label": field_name(field.path),
-        "info": field_help(field) or None,
+        "info": field_help(field),
         "interactive": True,  # Gradio takes a field that has a value for one to be read
     }
     if field.kind == "choice":

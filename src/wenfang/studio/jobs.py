@@ -90,10 +90,15 @@ def _table(jobs: list[Job]) -> str:
             [
                 escape(job.id[4:12]),
                 escape(job_name(job)),
-                escape(state_name(job.state)),
+                _whole(state_name(job.state)),
                 escape(error or progress),
-                escape(time_name(job.created_at)),
+                _whole(time_name(job.created_at)),
             ]
         )
     head = [t("job"), t("what"), t("state"), t("progress"), t("asked at")]
     return html(table(head, rows))
+
+
+def _whole(text: str) -> str:
+    """A cell that stays on one line: Chinese may otherwise be broken after every character."""
+    return f'<span class="wf-whole">{escape(text)}</span>'

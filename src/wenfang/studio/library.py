@@ -70,9 +70,10 @@ def library_page(desk: Desk) -> None:
     async def show(name: str | None, request: gr.Request) -> Any:
         with speaking(desk.language):
             if not name:
-                return gr.skip()
+                return empty(t("Nothing is found"), t("Look for other words, or for everything."))
             try:
-                return piece_html(await desk.piece(await desk.job(name, desk.caller(request))))
+                caller = desk.caller(request)
+                return piece_html(await desk.piece(await desk.job(name, caller), caller))
             except (Fault, WenfangError) as error:
                 return failed(plain(error))
 
@@ -83,6 +84,7 @@ def library_page(desk: Desk) -> None:
     look.click(search, [words, subject], pages)
     words.submit(search, [words, subject], pages)
     one.change(show, one, left)
+    one.change(lambda: "", None, told, show_progress="hidden")  # it was of another piece
     other.change(show_other, other, right)
     trace.click(_tracing(desk), one, told)
     check.click(_verifying(desk), one, told)

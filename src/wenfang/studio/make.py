@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,19 @@ from PIL import Image
 from wenfang.atomic import sha256_bytes, write_bytes
 from wenfang.config import nested
 from wenfang.engine.queueing import files_of
-from wenfang.errors import WenfangError
+from wenfang.errors import ConfigError, WenfangError
 from wenfang.language import speaking, t
 from wenfang.media.image import encode_png
 from wenfang.server.faults import Fault
-from wenfang.server.models import EDITS, known_models
+from wenfang.server.models import EDITS, PICTURES, known_models
 from wenfang.store import home
 from wenfang.studio.create import made
 from wenfang.studio.desk import Desk, plain
-from wenfang.studio.look import empty, failed
+from wenfang.studio.look import SEAL, empty, failed, html
 
 COUNT_MOST = 16
 STRENGTH = 0.6
+OF_START = ("start", "mask", "strength")  # settings of a picture to begin with
 FIRST = "verse"
 HEARD = (".mp3", ".svg", ".mid")  # files of music: to hear, to look at, to go on with
 
@@ -54,13 +56,14 @@ def _drawn() -> _Page:
                 seed = gr.Number(value=0, precision=0, label=t("Seed"))
                 count = gr.Slider(1, COUNT_MOST, value=1, step=1, label=t("How many"))
             with gr.Accordion(t("Begin with a picture"), open=False, visible=False) as begun:
+                gr.HTML(html(f"<p>{escape(t('Paint over what shall be drawn anew.'))}</p>"))
                 start = gr.ImageEditor(
-                    label=t("A picture; paint over what shall be drawn anew"),
+                    label=t("A picture"),
                     type="pil",
                     transforms=("crop",),
                     layers=False,
                     placeholder=t("Drop a picture here, or click to choose one"),
-                    brush=gr.Brush(colors=["#ffffff"], color_mode="fixed", default_size=24),
+                    brush=gr.Brush(colors=[SEAL], color_mode="fixed", default_size=24),
                 )
                 strength = gr.Slider(
                     0.05, 1, value=STRENGTH, step=0.05, label=t("How much of it may change")
@@ -68,7 +71,7 @@ def _drawn() -> _Page:
             with gr.Accordion(t("Settings"), open=False):
                 settings = gr.Textbox(
                     label=t("One a line: name = value"),
-                    info=t("As in wenfang generate --set, for instance sampling.temperature = 0.8"),
+                    info=_settings_hint("verse"),
                     lines=4,
                 )
             with gr.Row():
@@ -98,6 +101,18 @@ def _hint(makes: str) -> str:
     }.get(makes, t("A subject, words to go on from, or a caption."))
 
 
+def _settings_hint(makes: str) -> str:
+    """An example of a setting that such a model has."""
+    example = {
+        "picture": "paint.steps = 30",
+        "music": "bars = 12",
+        "speech": "speed = 0.9",
+        "sound": "seconds = 20",
+        "film": "seconds = 8",
+    }.get(makes, "sampling.temperature = 0.8")
+    return t("As in wenfang generate --set, for instance {example}", example=example)
+
+
 def make_page(desk: Desk) -> None:
     """The page."""
     last = gr.State({})
@@ -108,15 +123,16 @@ def make_page(desk: Desk) -> None:
             names = [
                 (f"{one.id} · {t(str(one.facts['summary']))}", one.id)
                 for one in (await known_models(desk.place)).values()
-                if one.makes
+                if one.makes and (one.makes != "picture" or PICTURES in one.endpoints)
             ]
             return gr.update(choices=names, value=chosen or FIRST)
 
-    async def fit(chosen: str | None) -> tuple[Any, Any]:
+    async def fit(chosen: str | None) -> tuple[Any, Any, Any]:
         with speaking(desk.language):
             one = (await known_models(desk.place)).get(chosen or "")
             makes, drawn = (one.makes, EDITS in one.endpoints) if one else ("", False)
-            return gr.update(info=_hint(makes)), gr.update(visible=drawn)
+            told = gr.update(info=_settings_hint(makes))
+            return gr.update(info=_hint(makes)), gr.update(visible=drawn), told
 
     @desk.speaks
     async def make(
@@ -164,12 +180,13 @@ def make_page(desk: Desk) -> None:
         pictures = [path for path in files_of(job) if path.suffix in (".png", ".webp")]
         if pictures:
             begun = {"start": str(pictures[0]), "strength": STRENGTH}
-            asked["settings"] = {**asked["settings"], **begun}
+            kept = {name: one for name, one in asked["settings"].items() if name not in OF_START}
+            asked["settings"] = kept | begun
         async for one in _kept_made(desk, asked, request):
             yield one
 
-    model, prompt = page.asked[:2]
-    model.change(fit, model, [prompt, page.begun], show_progress="hidden")
+    model, prompt, settings = page.asked[0], page.asked[1], page.asked[-1]
+    model.change(fit, model, [prompt, page.begun, settings], show_progress="hidden")
     outputs = [page.shown, last]
     page.button.click(make, list(page.asked), outputs, show_progress="hidden")
     page.more.click(again, last, outputs, show_progress="hidden")
@@ -188,7 +205,11 @@ async def _kept_made(
 
 def _settings(lines: str | None) -> dict[str, Any]:
     """Lines `a.b = value` as nested settings, their values as JSON where they are that."""
-    rows = [line.partition("=") for line in (lines or "").splitlines() if "=" in line]
+    rows = [line.partition("=") for line in (lines or "").splitlines() if line.strip()]
+    for left, mark, _ in rows:
+        if not mark or not left.strip():
+            raise ConfigError("a line of settings is name = value; {line} is none",
+                              line=(left + mark).strip()[:60])  # fmt: skip
     return nested(f"{left.strip()}={right.strip()}" for left, _, right in rows)
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wenfang.language import LANGUAGES, speaking, t
+from wenfang.server.login import LANGUAGE_COOKIE as COOKIE
 from wenfang.server.place import Place
 from wenfang.store import home
 from wenfang.studio import files
@@ -32,7 +33,6 @@ from wenfang.studio.train import train_page
 from wenfang.studio.verify import verify_page
 
 NAMES = {"en": "English", "zh": "中文"}
-COOKIE = "wenfang_language"
 UPLOAD_BYTES = 512 * 2**20
 KEPT_S = 86_400  # of what was dropped here
 
@@ -42,6 +42,23 @@ HEAD = """<head><script>
 Object.defineProperty(navigator, "language", {{get: () => "{code}"}});
 Object.defineProperty(navigator, "languages", {{get: () => ["{code}"]}});
 document.documentElement.lang = "{code}";
+(async () => {{
+  const answer = await fetch("/session");
+  const told = answer.ok ? await answer.json() : {{}};
+  if (!told.csrf_token) return;  // at this machine, or by a key: there is nothing to leave
+  const waiting = setInterval(() => {{
+    const place = document.querySelector(".wf-who");
+    if (!place) return;
+    clearInterval(waiting);
+    place.querySelector("span").textContent = told.name;
+    place.querySelector("button").onclick = async () => {{
+      const headers = {{"x-csrf-token": told.csrf_token}};
+      await fetch("/session", {{method: "DELETE", headers}});
+      location.replace("/login");
+    }};
+    place.hidden = false;
+  }}, 200);
+}})();
 </script><style>
 /* Gradio puts its own name before every rule of studio.css, which these would not match then. */
 @media (max-width: 640px) {{
@@ -173,7 +190,7 @@ def _blocks(desk: Desk) -> Any:
 def _head(chosen: str) -> str:
     links = "".join(
         f'<a href="/studio/{code}/" lang="{CODES[code]}" hreflang="{CODES[code]}" '
-        f"onclick=\"document.cookie='{COOKIE}={code};path=/studio;samesite=strict;max-age=31536000'\""
+        f"onclick=\"document.cookie='{COOKIE}={code};path=/;samesite=strict;max-age=31536000'\""
         f"{' aria-current=true' if code == chosen else ''}>{name}</a>"
         for code, name in NAMES.items()
     )
@@ -181,5 +198,7 @@ def _head(chosen: str) -> str:
     return (
         '<header class="wf-head"><span class="wf-seal" aria-hidden="true">文<br>房</span>'
         f"<div><h1>{name}</h1><p>{words}</p></div>"
-        f'<nav aria-label="{escape(t("Language"))}">{links}</nav></header>'
+        f'<nav aria-label="{escape(t("Language"))}">{links}</nav>'
+        f'<div class="wf-who" hidden><span></span><button>{escape(t("Log out"))}</button></div>'
+        "</header>"
     )

@@ -199,6 +199,7 @@ def check_name(name: str) -> str:
         "near_copy": t("near copy"),
         "folder_copy": t("copy of your own texts"),
         "melody_copy": t("copied melody"),
+        "loop_seam": t("seam of the loop"),
         "picture_copy": t("copied picture"),
         "picture_neighbour": t("picture much like another"),
         "sound_clipping": t("distorted sound"),

@@ -16,7 +16,8 @@ PLAYERS = {".wav": "audio", ".mp3": "audio", ".ogg": "audio", ".mp4": "video", "
 SMALLER = "-web"  # the same picture for pages; the other one is for print
 STILL, STILLS = "still.webp", ("still.webp", "sheet.jpg")  # of a film, shown by its player
 SHORT_CHARACTERS = 400
-SHOWN_PICTURES = 4
+SHOWN_PICTURES = 4  # of a piece, which are the same in other shapes
+SHOWN_MADE = 16  # of single things, which are different ones
 VERDICTS = {"pass": "✓", "note": "·", "warn": "!", "repair": "✗", "block": "✗"}
 
 
@@ -33,27 +34,34 @@ def piece_html(piece: Mapping[str, Any]) -> str:
         parts.append(f'<p class="wf-text{long}">{escape(text)}</p>')
     elif asked:
         parts.append(f'<p class="wf-text long">{escape(asked)}</p>')
-    parts.append(_media(files))
+    if waits := piece.get("waits"):
+        parts.append(f'<p class="wf-error">{escape(str(waits))}</p>')
+    parts.append(_media(files, SHOWN_MADE if piece.get("kind") == "generate" else SHOWN_PICTURES))
     parts.append(badges_html(piece.get("checks") or ()))
-    parts.append(_files(files))
+    parts.append(_files(files, str(piece.get("id") or "")))
     return html(f'<div class="wf-sheet">{"".join(parts)}</div>')
 
 
-def _media(files: Sequence[Mapping[str, Any]]) -> str:
-    """Players and pictures; of files that are the same in other shapes, the first few."""
+def _media(files: Sequence[Mapping[str, Any]], most: int) -> str:
+    """Players and pictures: of pictures the first `most`, of a sound in two formats one."""
     found, pictures = "", 0
     urls = {str(one["name"]): escape(str(one["url"])) for one in files}
+    several = sum(Path(one).suffix.lower() in PLAYERS for one in urls) > 1
     filmed = STILL in urls and any(PLAYERS.get(Path(one).suffix) == "video" for one in urls)
     for name, url in urls.items():
         path = Path(name)
         suffix = path.suffix.lower()
         if path.with_stem(f"{path.stem}{SMALLER}").name in urls:
             continue
+        if suffix == ".wav" and path.with_suffix(".mp3").name in urls:
+            continue
         if (player := PLAYERS.get(suffix)) is not None:
             poster = f' poster="{urls[STILL]}"' if filmed and player == "video" else ""
             found += f'<{player} controls preload="metadata" src="{url}"{poster} '
             found += f'aria-label="{escape(name)}"></{player}>'
-        elif suffix in PICTURES and pictures < SHOWN_PICTURES and not (filmed and name in STILLS):
+            if several:
+                found += f"<small>{escape(path.stem)}</small>"
+        elif suffix in PICTURES and pictures < most and not (filmed and name in STILLS):
             pictures += 1
             words = escape(t("picture {name}", name=name))
             found += f'<img src="{url}" alt="{words}" loading="lazy">'
@@ -77,7 +85,7 @@ def _badge(check: Mapping[str, Any]) -> str:
     )
 
 
-def _files(files: Sequence[Mapping[str, Any]]) -> str:
+def _files(files: Sequence[Mapping[str, Any]], name: str) -> str:
     if not files:
         return ""
     rows = "".join(
@@ -85,6 +93,8 @@ def _files(files: Sequence[Mapping[str, Any]]) -> str:
         f"{escape(str(one['name']))}</a><small>{size(int(one.get('bytes') or 0))}</small></li>"
         for one in files
     )
+    every = escape(t("all of them, with what proves them (zip)"))
+    rows += f'<li><a href="/studio/files/{escape(name)}/all.zip" download>{every}</a></li>'
     return f'<h3>{escape(t("Sealed files"))}</h3><ul class="wf-files">{rows}</ul>'
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -11,6 +14,7 @@ import gradio as gr
 from wenfang.engine.queueing import text_of
 from wenfang.errors import WenfangError
 from wenfang.feedback import Vote, Votes
+from wenfang.jobs import Job
 from wenfang.language import speaking, t
 from wenfang.server.callers import Caller, lacking
 from wenfang.server.faults import Fault
@@ -79,12 +83,12 @@ def _decide(desk: Desk) -> None:
                 job = await desk.job(name, desk.caller(request))
             except (Fault, WenfangError) as error:
                 return failed(plain(error)), ""
-            return piece_html(await desk.piece(job)), text_of(job)
+            return piece_html(await desk.piece(job, desk.caller(request))), text_of(job)
 
     def voting(kind: Any) -> Any:
         async def vote(
             name: str | None, why: str, edited: str, request: gr.Request
-        ) -> tuple[str, Any]:
+        ) -> tuple[str, Any, Any]:
             with speaking(desk.language):
                 try:
                     caller = _reviewer(desk, request)
@@ -100,15 +104,15 @@ def _decide(desk: Desk) -> None:
                     )
                     await asyncio.to_thread(_votes(desk).add, said)
                 except (Fault, WenfangError) as error:
-                    return failed(plain(error)), gr.skip()
+                    return failed(plain(error)), gr.skip(), gr.skip()
                 words = {"approve": t("approved"), "reject": t("rejected"), "edit": t("kept")}
-                return html(words[kind]), await waiting(name, request)
+                return html(words[kind]), await waiting(name, request), ""  # its reason alone
 
         return vote
 
     chosen.change(show, chosen, [piece, text])
     for button, kind in ((approve, "approve"), (reject, "reject"), (edit, "edit")):
-        button.click(voting(kind), [chosen, reason, text], [told, chosen])
+        button.click(voting(kind), [chosen, reason, text], [told, chosen, reason])
     for often in (desk.on_load, desk.on_turn):
         often(waiting, chosen, chosen)
 
@@ -137,14 +141,13 @@ def _choose(desk: Desk) -> None:
     async def pair(request: gr.Request) -> tuple[Any, Any, Any]:
         with speaking(desk.language):
             jobs = await pieces_of(desk, desk.caller(request))
-            kinds = {job.subject for job in jobs}
-            twice = [one for one in kinds if sum(job.subject == one for job in jobs) > 1]
-            if not twice:
+            alike = _alike(jobs)
+            if not alike:
                 return [], gr.skip(), gr.skip()
             lot = secrets.SystemRandom()
-            kind = lot.choice(sorted(twice))
-            two = lot.sample([job for job in jobs if job.subject == kind], 2)
-            first, second = [piece_html(await desk.piece(job)) for job in two]
+            two = lot.sample(lot.choice(alike), 2)
+            caller = desk.caller(request)
+            first, second = [piece_html(await desk.piece(job, caller)) for job in two]
             return [job.id for job in two], first, second
 
     def choosing(place: int) -> Any:
@@ -176,6 +179,25 @@ def _choose(desk: Desk) -> None:
         often(first_pair, shown, [shown, left, right])
 
 
+def _alike(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Pieces that differ in their seeds alone; where there are none, pieces of one kind."""
+    for key in (_asked, lambda job: job.subject):
+        found: dict[str, list[Job]] = {}
+        for job in jobs:
+            found.setdefault(key(job), []).append(job)
+        if twice := [group for group in found.values() if len(group) > 1]:
+            return twice
+    return []
+
+
+def _asked(job: Job) -> str:
+    """What a job was asked for, without its seed."""
+    request: dict[str, Any] = {**job.request, "seeds": None}
+    with suppress(ValueError, TypeError):
+        request["text"] = {**json.loads(str(request.get("text"))), "seed": None}
+    return f"{job.subject} {json.dumps(request, sort_keys=True)}"
+
+
 def _rules(desk: Desk) -> None:
     needed = gr.Checkbox(
         label=t("Publish nothing before it is approved"),
@@ -187,15 +209,15 @@ def _rules(desk: Desk) -> None:
         project = desk.caller(request).project
         return await asyncio.to_thread(_votes(desk).needs_approval, project)
 
-    async def write(value: bool, request: gr.Request) -> str:
+    async def write(value: bool, request: gr.Request) -> tuple[bool, str]:
         with speaking(desk.language):
             try:
                 caller = _reviewer(desk, request)
                 votes = _votes(desk)
                 await asyncio.to_thread(votes.set_approval, caller.project, needed=value)
             except (Fault, WenfangError) as error:
-                return failed(plain(error))
-            return html(t("kept"))
+                return await read(request), failed(plain(error))
+            return value, html(t("kept"))
 
-    needed.input(write, needed, told)
+    needed.input(write, needed, [needed, told])
     desk.on_load(read, None, needed)
