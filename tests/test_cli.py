@@ -18,7 +18,7 @@ SCENARIO = "wenfang.scenarios.verse_card"
 COMMANDS = (
     (),
     *(("create",), ("scenarios",), ("generate",), ("models",), ("prepare",)),
-    *(("verify",), ("seal",), ("replay",)),
+    *(("verify",), ("seal",), ("edit",), ("replay",)),
     *(("train",), ("evaluate",), ("recipes",), ("lineage",), ("doctor",)),
     *(("embed",), ("import",), ("export",)),
     *(("store",), *(("store", n) for n in ("du", "gc", "export", "import", "delete", "check"))),

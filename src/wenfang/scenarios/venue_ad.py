@@ -11,7 +11,7 @@ from wenfang.backends.choosing import open_writer, spent_by
 from wenfang.backends.copywriter import Copywriter
 from wenfang.backends.draughtsman import Finish
 from wenfang.backends.loading import load_named
-from wenfang.checks import Material
+from wenfang.checks import Material, Report
 from wenfang.checks.facts import Finding, read_facts
 from wenfang.compose.poster import (
     Poster,
@@ -89,7 +89,7 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
     words = venue_words(facts, brief, drafting, studio)
     studio.on_event(Event(step="typeset", done=1, of=STEPS))
     shown = poster_text(facts, words.line)
-    _require_poster(shown, facts, studio)
+    checked = _checked(words, shown, facts, studio)
     palette = "" if brief.palette == "auto" else brief.palette
     own = brief.picture_ink == "own"
     picture = PosterPicture(image=drawn.image, own=own) if drawn else None
@@ -98,6 +98,7 @@ def venue_ad(brief: VenueAdBrief, studio: Studio) -> Piece:
     told: dict[str, Any] = {
         "made_with": made_with,
         **request_facts(studio, brief),
+        "checks": [one.to_dict() for one in checked],
         "facts": {name: counts(one) for name, one in found.items()},
         "environment": environment(),
         **spent_on(drafting),
@@ -242,7 +243,10 @@ def counts(found: list[Finding]) -> dict[str, int]:
     }
 
 
-def _require_poster(shown: PosterText, facts: Mapping[str, str], studio: Studio) -> None:
+def _checked(
+    words: Words, shown: PosterText, facts: Mapping[str, str], studio: Studio
+) -> list[Report]:
+    """What the checks say of every text; CheckError where the poster's does not pass."""
     material = Material(text=poster_words(shown), facts=facts)
     report = studio.judge.ask(material, ("facts", "words", "personal"))
     if not report.verdict:
@@ -251,6 +255,11 @@ def _require_poster(shown: PosterText, facts: Mapping[str, str], studio: Studio)
             text=shown.name,
             reasons=report.verdict,
         )
+    others = (words.headline, words.body, words.post)
+    return [
+        report,
+        *(studio.judge.ask(Material(text=one), ("words", "personal")) for one in others),
+    ]
 
 
 def _payloads(words: Words, poster: Poster) -> list[tuple[str, Payload]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -96,10 +97,11 @@ async def made(
         counts = await asyncio.to_thread(desk.place.queue.counts)
         ahead = counts.get("queued", 1) - 1
         yield bar(0.0, _waiting(guess, int(queued["workers"]), ahead)), None
-        job = None
+        job, last = None, None
         async for job, happening in desk.follow(str(queued["job"]["id"])):
-            if happening is not None:
-                yield _progress(job, happening, guess), job
+            last = happening or last
+            if last is not None and (happening is not None or guess):
+                yield _progress(job, last, guess), job
         assert job is not None
         yield await _end(desk, job, caller), job
     except (Fault, WenfangError) as error:
@@ -118,12 +120,14 @@ def _waiting(guess: Mapping[str, Any] | None, workers: int, ahead: int) -> str:
 
 def _progress(job: Job, happening: Happening, guess: Mapping[str, Any] | None) -> str:
     content = happening.content
-    if happening.kind != "progress":
-        return bar(float(job.state == "done"), state_name(str(content.get("state", job.state))))
-    done, total = float(content["done"]), float(content["of"]) or 1.0
-    words, share = step_name(str(content["step"])), done / total
-    if guess and job.started_at:
-        spent, expected = happening.at - job.started_at, float(guess["seconds"])
+    if happening.kind == "progress":
+        words = step_name(str(content["step"]))
+        share = float(content["done"]) / (float(content["of"]) or 1.0)
+    else:
+        words = state_name(str(content.get("state", job.state)))
+        share = float(job.state == "done")
+    if guess and job.started_at and job.state == "running":
+        spent, expected = time.time() - job.started_at, float(guess["seconds"])
         if expected - spent > 1:
             left = round(expected - spent)
             words = t("{step}; about {seconds} s left", step=words, seconds=left)

@@ -115,7 +115,7 @@ class Desk:
         return found
 
     async def follow(self, name: str) -> AsyncIterator[tuple[Job, Happening | None]]:
-        """A job and what it tells, until it has ended."""
+        """A job and what it tells, until it has ended; None where it tells nothing for a moment."""
         after = 0
         while True:
             job = await asyncio.to_thread(self.place.queue.job, name)
@@ -123,8 +123,9 @@ class Desk:
             for one in told:
                 after = one.id
                 yield job, one
-            if job.ended and not told:
+            if not told:
                 yield job, None
+            if job.ended and not told:
                 return
             await asyncio.sleep(LOOK_S)
 
