@@ -85,7 +85,9 @@ from wenfang.media.fonts import PACKAGES, installed
 missing = []
 for package, style in zip(PACKAGES, ("kai", "serif"), strict=True):
     try:
-        found = installed(style)[0][1].style == style
+        first = installed(style)[0][1]
+        # DejaVu is a serif font as well, and has no Chinese character.
+        found = first.style == style and not first.file.startswith("DejaVu")
     except DependencyError:
         found = False
     if not found:
