@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import Call
 from film_files import click_times, clicks, file_of, film
@@ -16,7 +17,7 @@ from wenfang.media.audio import Sound, decode_sound, encode_sound
 from wenfang.media.video import decode
 from wenfang.media.video_encoding import encode
 from wenfang.seal.label import LabelSettings, new_label, sidecar_json
-from wenfang.seal.statement import sealed_id
+from wenfang.seal.statement import sealed_facts, sealed_id
 from wenfang.store import Store
 
 
@@ -112,6 +113,17 @@ def test_the_producer_that_a_label_names_stays_named(call: Call, home: Path) -> 
     assert label["ContentPropagator"] == "Wenfang"
 
 
+def test_who_made_what_was_sealed_here_stays_said(call: Call, home: Path, note: Path) -> None:
+    call("seal", note, "--made-with", "Another Studio", "-o", "sealed")
+    call("edit", "sealed/note.wav", "-o", "half.wav", "--set", "end_s=1")
+    assert sealed_facts(Path("half.wav"))["made_with"] == "Another Studio"
+    (home / "other").mkdir()
+    Path("stray.wav").write_bytes(note.read_bytes())
+    Path("stray.wav.c2pa").write_bytes(b"a credential that nobody can read")
+    assert call("edit", "stray.wav", "-o", "kept.wav", "--json").json["files"][0]["sealed"]
+    assert sealed_facts(Path("kept.wav"))["made_with"] == "unknown"
+
+
 def test_ai_content_without_a_mark_is_marked_where_that_is_said(
     call: Call, home: Path, talk: Path
 ) -> None:
@@ -155,15 +167,12 @@ def test_bad_input_is_one_clear_line(
 
 
 def test_scenes_become_files(call: Call, home: Path) -> None:
-    from PIL import Image
-
     frames = [
         np.array(Image.new("RGB", (96, 64), one)) for one in ("navy", "gold") for _ in "x" * 25
     ]
-    cut = film(50, size=(96, 64))
-    object.__setattr__(cut, "frames", frames)
-    Path("two.mp4").write_bytes(encode(cut, "mp4"))
+    Path("two.mp4").write_bytes(encode(replace(film(50), frames=frames), "mp4"))
     made = call("edit", "two.mp4", "-o", "scene.mp4", "--set", "split=scenes", "--json").json
     names = [(one["path"], one["seconds"]) for one in made["files"]]
     assert names == [("scene-1.mp4", 1.0), ("scene-2.mp4", 1.0)]
-    assert io.BytesIO(Path("scene-1.mp4").read_bytes()).getbuffer().nbytes > 500
+    first = next(iter(decode(Path("scene-2.mp4").read_bytes()).frames))
+    assert first[32, 48].tolist() == pytest.approx([255, 215, 0], abs=12)  # gold

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from conftest import Call
 from tiny_latents import rows, shapes, tiny, trained
 from wenfang.backends.painter import Painter
-from wenfang.checkpoint import read_bundle
+from wenfang.checkpoint import CARD, read_bundle
 from wenfang.data.captions import words_of_name
 from wenfang.errors import BundleError, ConfigError, DataError
 from wenfang.models import dit, unet, vae
@@ -84,6 +84,9 @@ def test_a_folder_becomes_a_generator_told_in_words(home: Path, tmp_path: Path, 
     painter = Painter(load(tmp_path / "run" / "bundle"))
     assert painter.asked("a green ball") == "a green ball"
     assert painter.loaded.name == "balls"
+    card = (tmp_path / "run" / "bundle" / CARD).read_text("utf-8")
+    assert "`wenfang train picture`" in card
+    assert "It draws in the manner of the pictures" in card
     numbers = painter.loaded.manifest["facts"]["numbers"]
     assert numbers["copies_looked_for"] == 28  # as many as there are captions
     assert 0 <= numbers["near_copies_share"] <= 1

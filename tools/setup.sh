@@ -85,9 +85,7 @@ from wenfang.media.fonts import PACKAGES, installed
 missing = []
 for package, style in zip(PACKAGES, ("kai", "serif"), strict=True):
     try:
-        first = installed(style)[0][1]
-        # DejaVu is a serif font as well, and has no Chinese character.
-        found = first.style == style and not first.file.startswith("DejaVu")
+        found = any(face.style == style and face.chinese for _, face in installed(style))
     except DependencyError:
         found = False
     if not found:

@@ -1,4 +1,4 @@
-"""verify, seal, edit, replay: commands that prove what a file is, and keep it provable."""
+"""verify, seal, replay: commands that prove what a file is."""
 
 from __future__ import annotations
 
@@ -78,44 +78,6 @@ def seal(
     return sealing.without_error(done)
 
 
-def edit(
-    files: Annotated[list[Path], typer.Argument(help=t("Films, or sounds; several are joined."))],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help=t("The new file, or a folder for its parts."))
-    ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help=t("What is done, e.g. shape=9:16.")),
-    ] = None,
-    made_with: Annotated[
-        str, typer.Option(help=t("The AI that made them, where they carry no mark of it."))
-    ] = "",
-    as_json: AsJson = False,
-) -> int:
-    """Cut, join, clean, caption and reshape films and sounds; AI content stays marked."""
-    from wenfang.config import override
-    from wenfang.engine.editing import EditRequest, EditSettings
-    from wenfang.engine.editing import edit as edit_files
-
-    request = EditRequest(
-        files=tuple(files),
-        output=output,
-        settings=override(EditSettings(), settings or ()),
-        made_with=made_with,
-    )
-    with Bar(quiet=as_json) as bar:
-        done = edit_files(request, lambda count, of: bar.update(t("frames"), count, of))
-    if as_json:
-        show.as_json({"files": [one.record() for one in done]})
-        return 0
-    for one in done:
-        mark = t("sealed") if one.sealed else t("no label: nothing said that AI made it")
-        print(f"{one.path}  {one.seconds:.2f} s  {mark}")
-        for note in one.notes:
-            print(f"  {note}")
-    return 0
-
-
 def _show_sealed(one: Sealed) -> None:
     if one.file is None:
         print(f"✗ {one.source}: {one.error}")
@@ -167,6 +129,5 @@ def replay(
 COMMANDS: dict[str, Callable[..., int]] = {
     "verify": verify,
     "seal": seal,
-    "edit": edit,
     "replay": replay,
 }

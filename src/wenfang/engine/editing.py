@@ -7,7 +7,7 @@ names its sources, and keeps the producer that the source's label named.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -30,13 +30,13 @@ from wenfang.media.video import Caption, Film, Kind, Shot, decode, kind_of
 from wenfang.media.video_encoding import encode
 from wenfang.seal.inputs import LABEL
 from wenfang.seal.label import sidecar_json
-from wenfang.seal.statement import sealed_id
+from wenfang.seal.statement import sealed_facts, sealed_id
 from wenfang.store import Link
 
 FILM_TYPES: Mapping[str, Kind] = {".mp4": "mp4", ".webm": "webm"}
 CAPTION_TYPES = {".srt": from_srt, ".vtt": from_vtt}
 MARKED = ("good", "tampered", "foreign")  # of a layer: somebody put it there
-OWN = "Wenfang"
+OWN, UNTOLD = "Wenfang", "unknown"  # what made a source
 READ_MOST_BYTES = 1 << 20  # of a file of captions
 Progress = Callable[[int, int], None]
 
@@ -136,6 +136,7 @@ def edit(request: EditRequest, on_progress: Progress = lambda done, of: None) ->
     if not request.files:
         raise ConfigError("no file is given; give a film or a sound")
     sources = [(path, _bytes(path)) for path in request.files]
+    _require_place(request)
     films = [kind_of(data) is not None and _has_picture(path) for path, data in sources]
     if any(films) and not all(films):
         raise MediaError("films and sounds cannot be joined; give the one or the other")
@@ -287,6 +288,19 @@ def _places(request: EditRequest, count: int) -> list[Path]:
     return places
 
 
+def _require_place(request: EditRequest) -> None:
+    """What cannot be written is told before anything is done; parts are looked at again."""
+    [place] = _places(request, 1)
+    if place.suffix.lower() not in (*FILM_TYPES, *SOUND_TYPES):
+        raise _unwritable(place, (*FILM_TYPES, *SOUND_TYPES))
+
+
+def _unwritable(place: Path, known: Sequence[str]) -> MediaError:
+    return MediaError(
+        "{path}: this is saved as one of {suffixes}", path=place, suffixes=", ".join(known)
+    )
+
+
 def _marks(request: EditRequest) -> _Marks | None:
     """What is told of the sources; None where none of them says that it is made by AI."""
     label: Mapping[str, str] | None = None
@@ -299,11 +313,11 @@ def _marks(request: EditRequest) -> _Marks | None:
         marked, label = True, label or own_label
         if (own := sealed_id(path)) is not None:
             links.append(Link(role="source", id=own))
-            made_with = made_with or OWN
+            made_with = made_with or str(sealed_facts(path).get("made_with") or OWN)
     if not marked:
         return None
     return _Marks(
-        made_with=made_with or (label or {}).get("ContentProducer", "") or OWN,
+        made_with=made_with or (label or {}).get("ContentProducer", "") or UNTOLD,
         label=label,
         links=tuple(links),
     )
@@ -342,9 +356,7 @@ def _encoded(part: Film | Sound, place: Path, on_progress: Progress) -> bytes:
         return encode_sound(sound, SOUND_TYPES[suffix])
     kind = FILM_TYPES.get(suffix)
     if kind is None or isinstance(part, Sound):
-        known = (*(() if isinstance(part, Sound) else FILM_TYPES), *SOUND_TYPES)
-        raise MediaError("{path}: this is saved as one of {suffixes}", path=place,
-                         suffixes=", ".join(known))  # fmt: skip
+        raise _unwritable(place, tuple(SOUND_TYPES))
     count = round(duration_of(part) * float(part.fps))
     done = 0
 

@@ -19,6 +19,8 @@ from wenfang.scenarios import SCENARIOS
 from wenfang.seal.statement import sealed_facts
 from wenfang.store import home
 
+GRAVITY = ("pass", "note", "warn", "repair", "block")  # of verdicts, the worst last
+
 
 def _card(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
     """A model's card, in Markdown."""
@@ -57,9 +59,6 @@ def _piece(content: Mapping[str, Any], stopped: Stopped) -> Iterator[Any]:
         if path.is_file()
     ]
     yield {"files": files, "checks": checks}
-
-
-GRAVITY = ("pass", "note", "warn", "repair", "block")
 
 
 def _worst(checks: list[Check]) -> list[dict[str, Any]]:

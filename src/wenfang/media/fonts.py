@@ -33,12 +33,17 @@ CMAP_LIMIT_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Face:
-    """One face of one font file; `index` counts the faces of a collection (.ttc)."""
+    """One face of one font file.
+
+    index    counts the faces of a collection (.ttc)
+    chinese  whether it has Chinese characters
+    """
 
     file: str
     style: Style
     index: int = 0
     weight: Weight = "regular"
+    chinese: bool = True
 
 
 FACES = (
@@ -58,9 +63,9 @@ FACES = (
     Face(file="Songti.ttc", style="serif", index=3),
     Face(file="simsun.ttc", style="serif"),
     Face(file="mingliu.ttc", style="serif"),
-    Face(file="DejaVuSerif.ttf", style="serif"),
-    Face(file="DejaVuSerif-Bold.ttf", style="serif", weight="bold"),
-    Face(file="times.ttf", style="serif"),
+    Face(file="DejaVuSerif.ttf", style="serif", chinese=False),
+    Face(file="DejaVuSerif-Bold.ttf", style="serif", weight="bold", chinese=False),
+    Face(file="times.ttf", style="serif", chinese=False),
     Face(file="NotoSansCJK-Regular.ttc", index=2, style="sans"),
     Face(file="NotoSansCJK-Bold.ttc", index=2, style="sans", weight="bold"),
     Face(file="NotoSansCJKsc-Regular.otf", style="sans"),
@@ -69,8 +74,8 @@ FACES = (
     Face(file="msyh.ttc", style="sans"),
     Face(file="msyhbd.ttc", style="sans", weight="bold"),
     Face(file="wqy-zenhei.ttc", style="sans"),
-    Face(file="DejaVuSans.ttf", style="sans"),
-    Face(file="DejaVuSans-Bold.ttf", style="sans", weight="bold"),
+    Face(file="DejaVuSans.ttf", style="sans", chinese=False),
+    Face(file="DejaVuSans-Bold.ttf", style="sans", weight="bold", chinese=False),
 )
 
 NEIGHBOURS: dict[Style, tuple[Style, ...]] = {

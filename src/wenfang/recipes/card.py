@@ -22,6 +22,7 @@ from wenfang.models import (
     upscaler,
     vae,
 )
+from wenfang.recipes.picture import PICTURE, SUMMARY
 from wenfang.recipes.recipe import AnyModel, Recipe
 from wenfang.store import Manifest
 
@@ -329,20 +330,16 @@ DRAWS = (dit.Config, gan.Config, unet.Config, vae.Config)
 
 def _limits(recipe: Recipe) -> tuple[str, ...]:
     """Of what learns one way from a data set, or of all that learns from it."""
-    plain = PICTURE_LIMITS if isinstance(recipe.model, DRAWS) else GENERATOR_LIMITS
-    return _own_limits(recipe) or plain
-
-
-def _own_limits(recipe: Recipe) -> tuple[str, ...] | None:
     source = recipe.data.source
-    return LIMITS.get(f"{source}/{recipe.data.layout}") or LIMITS.get(source)
+    plain = PICTURE_LIMITS if isinstance(recipe.model, DRAWS) else GENERATOR_LIMITS
+    return LIMITS.get(f"{source}/{recipe.data.layout}") or LIMITS.get(source) or plain
 
 
 def _command(content: CardContent) -> str:
     recipe = content.recipe
     if recipe.tune.kind == "none":
-        of_folder = isinstance(recipe.model, DRAWS) and not _own_limits(recipe)
-        name = "picture" if of_folder else recipe.name
+        # Made for a folder, it is named after that; the command has another name.
+        name = PICTURE if recipe.summary == SUMMARY else recipe.name
         return f"`wenfang train {name}`" + (f" from `{content.base}`" * bool(content.base))
     what = {
         "full": "every weight",

@@ -26,9 +26,9 @@ CANNOT = keyed("it cannot be compared with the older model: {reason}")
 OTHER_THINGS = keyed("{name} makes other things, so no samples are set side by side")
 NO_SAMPLES = keyed("{name} makes no samples: {reason}")
 BUILT_OTHERWISE = keyed("{name} is built otherwise, so its loss cannot be set beside this one's")
+OTHER_MATERIAL = keyed("the numbers on the card of {name} are of other material, and are left out")
 # What comes of tensors that do not fit, where two models differ in what nobody thought of.
 MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError)
-OTHER_MATERIAL = keyed("the numbers on the card of {name} are of other material, and are left out")
 OF_BASE = "_of_base"  # what tuning measures of the base, it names so
 SHAPED = ("in_channels", "out_channels", "side_px", "text_width", "classes")  # of any model
 # What makes two painters tell the same loss of the same pictures.

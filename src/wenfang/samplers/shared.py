@@ -212,7 +212,7 @@ class SharedSampler:
                 break
             room -= needed
             found.append(self._waiting.popleft())
-        self._turn += PROMPT_TOKENS_A_STEP - room if found else -self._turn
+        self._turn = self._turn + PROMPT_TOKENS_A_STEP - room if found else 0
         return found
 
     @staticmethod

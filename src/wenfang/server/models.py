@@ -27,8 +27,8 @@ WRITERS = ("stream", "verse", "completion", "pairs")  # layouts of what writes t
 VERSE, MUSIC = "verse", "parts"  # layouts
 LOOK_AGAIN_S = 5.0
 TUNED = re.compile(r"[\w.-]{1,300}")
-# Programs of ours without weights.
 Makes: TypeAlias = Literal["text", "verse", "picture", "music", "speech", "sound", "film", ""]
+# Programs of ours without weights.
 PROGRAMS: Mapping[str, tuple[str, tuple[str, ...], Makes]] = {
     "speech": (keyed("speech by espeak-ng, in Chinese and English"), (SPEECH,), "speech"),
     "effects": (keyed("sounds by synthesis: rain, wind, sea, bells, applause"), (), "sound"),

@@ -97,11 +97,13 @@ async def made(
         counts = await asyncio.to_thread(desk.place.queue.counts)
         ahead = counts.get("queued", 1) - 1
         yield bar(0.0, _waiting(guess, int(queued["workers"]), ahead)), None
-        job, last = None, None
+        job, last, before = None, None, ""
         async for job, happening in desk.follow(str(queued["job"]["id"])):
             last = happening or last
-            if last is not None and (happening is not None or guess):
-                yield _progress(job, last, guess), job
+            page = _progress(job, last, guess) if last else before
+            if page != before:  # it is read aloud where it changes
+                yield page, job
+            before = page
         assert job is not None
         yield await _end(desk, job, caller), job
     except (Fault, WenfangError) as error:
@@ -129,7 +131,7 @@ def _progress(job: Job, happening: Happening, guess: Mapping[str, Any] | None) -
     if guess and job.started_at and job.state == "running":
         spent, expected = time.time() - job.started_at, float(guess["seconds"])
         if expected - spent > 1:
-            left = round(expected - spent)
+            left = max(1, 5 * round((expected - spent) / 5))
             words = t("{step}; about {seconds} s left", step=words, seconds=left)
             share = max(share, spent / expected)
     return bar(share, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated
@@ -13,6 +14,7 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
+from wenfang.atomic import disk_errors
 from wenfang.engine.queueing import files_of, run_folder
 from wenfang.language import t
 from wenfang.seal.inputs import SIDECARS
@@ -62,15 +64,20 @@ async def all_of(name: Id, here: Here, caller: Asked) -> FileResponse:
 
 
 def _packed(paths: list[Path]) -> Path:
-    """A zip of them in a file that is the caller's to remove."""
-    with NamedTemporaryFile(suffix=".zip", delete=False) as held, ZipFile(held, "w") as packed:
-        for path in paths:
-            packed.write(path, path.name)
-            for suffix in SIDECARS:
-                beside = path.with_name(path.name + suffix)
-                if beside.is_file():
-                    packed.write(beside, beside.name)
-    return Path(held.name)
+    """A zip of them in a file that is the caller's to remove; several pieces keep their folders."""
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    with NamedTemporaryFile(suffix=".zip", delete=False) as stream:
+        held = Path(stream.name)
+    try:
+        with disk_errors(held), ZipFile(held, "w") as packed:
+            for path in paths:
+                for one in (path, *(path.with_name(path.name + suffix) for suffix in SIDECARS)):
+                    if one.is_file():
+                        packed.write(one, one.relative_to(root))
+    except BaseException:
+        held.unlink(missing_ok=True)
+        raise
+    return held
 
 
 @router.get("/{name}/samples/{look}/{file}")

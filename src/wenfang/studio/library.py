@@ -46,7 +46,7 @@ def library_page(desk: Desk) -> None:
         right = gr.HTML("")
 
     async def turn(asked: str, only: str | None, known: str, request: gr.Request) -> Any:
-        """What came since the page was looked at last; what is being looked at stays else."""
+        """What came since the page was looked at last; otherwise what is looked at stays."""
         last = await pieces_of(desk, desk.caller(request), asked or "", only or "")
         if [job.id for job in last[:1]] == [known]:
             return (gr.skip(),) * 4
