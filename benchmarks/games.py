@@ -55,6 +55,7 @@ def recipe(kind: gan.Kind, game: str, seed: int) -> Recipe:
         model=replace(
             full.model,
             classes=0,
+            auxiliary=False,
             generator=kind,
             discriminator="dense" if kind == "dense" else "convolutional",
         ),

@@ -37,7 +37,7 @@ from wenfang.models import gan, unet
 from wenfang.models.load import load
 from wenfang.models.picture_encoder import PictureEncoder
 from wenfang.recipes import RECIPES
-from wenfang.recipes.recipe import DataConfig, Recipe
+from wenfang.recipes.recipe import DataConfig, GameConfig, ObjectiveConfig, Recipe
 from wenfang.recipes.train import TrainRequest, find_dataset, train
 
 SOURCE, SIDE_PX, GROUPS = "pictogram_groups", 32, 8
@@ -64,7 +64,8 @@ def diffusion(steps: int) -> Recipe:
 
 def game(steps: int, channels: tuple[int, ...]) -> Recipe:
     """A generator and a discriminator that have as many parameters together."""
-    full = RECIPES["digits-gan"]()
+    plain = ObjectiveConfig(game=GameConfig(r1=1.0))
+    full = replace(RECIPES["digits-gan"](), objective=plain)
     model = gan.Config(
         in_channels=3,
         side_px=SIDE_PX,

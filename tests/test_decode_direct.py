@@ -1,7 +1,9 @@
-"""The direct way of decoding gives the plain model's logits bit for bit, and steps aside else."""
+"""The direct way of decoding gives the plain model's logits, and steps aside where it cannot."""
 
 from __future__ import annotations
 
+import copy
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +14,7 @@ from wenfang.backends.shelf import find_bundle
 from wenfang.device import DRAWING_THREADS, noise
 from wenfang.errors import ConfigError
 from wenfang.models import gpt
+from wenfang.models.decode import direct as decode_direct
 from wenfang.models.decode.direct import DirectPredict, direct_decoder
 from wenfang.models.load import load
 from wenfang.samplers.tokens import CachedPredict, Sampling, sample
@@ -52,17 +55,57 @@ def direct(network: nn.Module, rows: int, capacity: int = CONTEXT) -> DirectPred
     return made
 
 
+def alike(ours: Tensor, plain: Tensor) -> bool:
+    """Whether logits differ by what the order of float32's sums makes, and no more."""
+    return torch.allclose(ours, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(params=["as they are", "large", "long"])
+def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrices as if they were large, and rows as if they were long: each has a way of its own."""
+    monkeypatch.setattr(decode_direct, "_LAID_OUT", weakref.WeakKeyDictionary())
+    if request.param == "large":
+        monkeypatch.setattr(decode_direct, "LEAST_PACKED", 0)
+    if request.param == "long":
+        monkeypatch.setattr(decode_direct, "LEAST_READ_IN_ORDER", 0)
+
+
+@pytest.mark.usefixtures("sizes")
 @pytest.mark.parametrize("rows", [1, 2, 7, 16])
 @pytest.mark.parametrize(
     "changes", [{}, {"kv_heads": 6}, {"kv_heads": 1}, {"tied_head": False}, {"head_width": 6}]
 )
-def test_every_bit_is_the_plain_models(rows: int, changes: dict[str, object]) -> None:
+def test_logits_are_the_plain_models(rows: int, changes: dict[str, object]) -> None:
     network, tokens = model(**changes), prompt(rows)
     ours, plain = direct(network, rows), CachedPredict(network, rows, CONTEXT)
     for _ in range(20):
         found = ours(tokens)
-        assert torch.equal(found, plain(tokens))
+        assert alike(found, plain(tokens))
         tokens = found.argmax(-1, keepdim=True)
+
+
+@torch.no_grad()
+def test_it_is_as_near_to_float64_as_the_plain_model() -> None:
+    network, tokens = model(kv_heads=6), prompt(16, 30)
+    exact = copy.deepcopy(network).double()(tokens)[:, -1]
+    errors = []
+    for predict in (direct(network, 16), CachedPredict(network, 16, CONTEXT)):
+        predict(tokens[:, :1])
+        steps = [predict(tokens[:, at : at + 1]) for at in range(1, 30)]
+        errors.append(float((steps[-1] - exact).abs().max()))
+    assert errors[0] < 2 * errors[1] + 1e-6
+
+
+def test_weights_that_have_moved_are_laid_out_again() -> None:
+    """As an optimizer moves them, which no version counter tells."""
+    network, tokens = model(), prompt(2)
+    before = direct(network, 2)
+    before(tokens)
+    for number, parameter in enumerate(network.parameters()):
+        parameter.data[0] += 0.01 * number
+    ours, plain = direct(network, 2), CachedPredict(network, 2, CONTEXT)
+    for block in (tokens, tokens[:, :1]):
+        assert alike(ours(block), plain(block))
 
 
 def test_rows_that_are_left_go_on_as_before() -> None:
@@ -72,14 +115,14 @@ def test_rows_that_are_left_go_on_as_before() -> None:
         predict(tokens)
         predict(tokens[:, :1])
         predict.select(rows)
-    assert torch.equal(ours(tokens[rows, 1:2]), plain(tokens[rows, 1:2]))
+    assert alike(ours(tokens[rows, 1:2]), plain(tokens[rows, 1:2]))
 
 
 def test_a_block_after_single_tokens_is_read_as_well() -> None:
     network, tokens = model(), prompt(3)
     ours, plain = direct(network, 3), CachedPredict(network, 3, CONTEXT)
     for block in (tokens, tokens[:, :1], tokens[:, :3], tokens[:, 2:3]):
-        assert torch.equal(ours(block), plain(block))
+        assert alike(ours(block), plain(block))
     assert ours.cache.length == 10
 
 
@@ -88,7 +131,7 @@ def test_learned_vectors_before_a_text_are_read() -> None:
     network.prompt = nn.Parameter(torch.randn(4, 24, generator=torch.Generator().manual_seed(3)))
     ours, plain = direct(network, 3), CachedPredict(network, 3, CONTEXT)
     for block in (tokens, tokens[:, :1], tokens[:, 1:2]):
-        assert torch.equal(ours(block), plain(block))
+        assert alike(ours(block), plain(block))
 
 
 def test_it_refuses_what_passes_the_context() -> None:
@@ -111,11 +154,13 @@ def test_an_adapter_and_a_model_in_training_are_left_to_the_plain_model() -> Non
     assert direct_decoder(network, 1, CONTEXT) is None
 
 
-def test_the_bundle_that_composes_is_decoded_by_it_with_every_bit_the_same() -> None:
-    network = load(find_bundle("chorale")).model
+@pytest.mark.parametrize("name", ["chorale", "verse"])
+def test_bundles_draw_by_it_what_they_draw_by_the_plain_model(name: str) -> None:
+    network = load(find_bundle(name)).model
     assert isinstance(network, gpt.GPT)
-    rows, sampling = 3, Sampling(maximum_tokens=60)
+    rows, sampling = 3, Sampling(maximum_tokens=48)
     tokens = prompt(rows, 9)
     streams = [[noise(5, row) for row in range(rows)] for _ in range(2)]
-    expected = sample(CachedPredict(network, rows, 80), tokens, streams[0], sampling)
-    assert sample(direct(network, rows, 80), tokens, streams[1], sampling) == expected
+    expected = sample(CachedPredict(network, rows, 64), tokens, streams[0], sampling)
+    found = sample(direct(network, rows, 64), tokens, streams[1], sampling)
+    assert [one.tokens for one in found] == [one.tokens for one in expected]

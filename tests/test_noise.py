@@ -135,6 +135,18 @@ def test_twice_the_steps_halve_eulers_error_and_the_others_are_nearer(path: Path
 
 
 @paths
+def test_a_second_look_helps_at_few_steps_as_well(path: Path) -> None:
+    noise = normal(256)
+    off = [
+        float((denoise(of_gaussian(path), noise, path, Denoising(solver=solver, steps=10))
+               - exact(path, noise)).square().mean().sqrt())
+        for solver in ("euler", "heun")
+    ]  # fmt: skip
+    assert off[1] < 0.8 * off[0]
+    assert path != Flow() or off[1] < off[0] / 3
+
+
+@paths
 def test_ddpm_draws_the_data_s_distribution(path: Path) -> None:
     streams = iter(range(1, 10_000))
     found = denoise(

@@ -233,6 +233,24 @@ def test_every_side_moves_its_own_nets_and_all_of_them(game: Game, kind: gan.Kin
         assert parameter.grad is not None, name
 
 
+def test_a_discriminator_that_foretells_classes_teaches_them() -> None:
+    config = replace(gan.PRESETS["tiny"], auxiliary=True)
+    model = gan.GAN(config)
+    model.initialise(rng())
+    batch = {"pictures": torch.randn(6, 1, 8, 8).tanh(), "classes": torch.arange(6) % 3}
+    sides = Discriminate, Generate
+    for side in sides:
+        plain, with_classes = (
+            float(side(auxiliary=weight)(model, batch, rng(1)).value.detach())
+            for weight in (0.0, 2.0)
+        )
+        # Its head knows nothing yet, so each class is about as likely as the other two.
+        assert with_classes - plain == pytest.approx(2 * math.log(3), rel=0.5)
+    model.zero_grad()
+    Generate(auxiliary=1.0)(model, batch, rng(1)).value.backward()  # type: ignore[no-untyped-call]
+    assert model.discriminators[0].told.weight.grad is not None  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [
@@ -242,6 +260,8 @@ def test_every_side_moves_its_own_nets_and_all_of_them(game: Game, kind: gan.Kin
         (lambda: Denoising(path=Flow(), drop_condition=1.0), "drop_condition"),
         (lambda: Denoising(path=Flow(), snr_most=0.0), "snr_most"),
         (lambda: Discriminate(r1=-1.0), "r1"),
+        (lambda: Discriminate(auxiliary=-1.0), "auxiliary"),
+        (lambda: gan.Config(auxiliary=True), "classes"),
         (lambda: vae.Config(side_px=30), "side_px"),
         (lambda: vae.Config(groups=7), "groups"),
         (lambda: gan.Config(side_px=30), "side_px"),

@@ -62,7 +62,7 @@ def dataset(folder: Path, labelled: bool = True) -> Dataset:
 
 TINY: dict[str, Any] = {
     "digits-vae": vae.PRESETS["tiny"],
-    "digits-gan": gan.PRESETS["tiny"],
+    "digits-gan": replace(gan.PRESETS["tiny"], auxiliary=True),
     "digits-diffusion": replace(unet.PRESETS["tiny"], in_channels=1, out_channels=1, classes=3),
     "digit-reader": picture_classifier.PRESETS["tiny"],
 }

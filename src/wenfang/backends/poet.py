@@ -126,7 +126,7 @@ class Poet:
 
     def _cached(self, rows: int) -> Predict:
         capacity = self.model.config.context
-        direct = direct_decoder(self.model, rows, capacity)  # the same bits, sooner
+        direct = direct_decoder(self.model, rows, capacity)
         return direct or CachedPredict(self.model, rows, capacity)
 
     def step(self, rules: VerseRules) -> VerseStep:

@@ -4,7 +4,8 @@ Goodfellow et al. (2014, arXiv:1406.2661); the convolutional shapes are those of
 (2016, arXiv:1511.06434) without batch normalisation, so that a sample does not depend on its
 neighbours; the recurrent generator writes a picture row by row. Classes steer the generator by a
 vector beside the latent, and the discriminator by projection (Miyato & Koyama 2018,
-arXiv:1802.05637). Of several generators or discriminators every one meets every other.
+arXiv:1802.05637); it may say as well which class it sees (Odena et al. 2017, arXiv:1610.09585). Of
+several generators or discriminators every one meets every other.
 
 B batch, C channels, S side in pixels, Z width of the latent, F width of features
 """
@@ -12,7 +13,7 @@ B batch, C channels, S side in pixels, Z width of the latent, F width of feature
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wenfang.errors import ConfigError
 from wenfang.models.sizes import require_channels, require_counts, require_halves, require_patches
 
 Kind = Literal["dense", "convolutional", "recurrent"]
@@ -36,6 +38,7 @@ class Config:
     channels       of each level of a convolutional net, from the whole side to the smallest map
     hidden_width   of dense layers, and of the recurrent state
     classes        0: none
+    auxiliary      the discriminator also foretells the class, for `objective.game.auxiliary`
     generators, discriminators  how many of each
     """
 
@@ -51,6 +54,7 @@ class Config:
     classes: int = 0
     generators: int = 1
     discriminators: int = 1
+    auxiliary: bool = field(default=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -59,6 +63,8 @@ class Config:
         require_channels(self.channels, self.groups)
         require_patches(self.side_px, self.patch)
         require_halves(self.side_px // self.patch, len(self.channels), len(self.channels) - 1)
+        if self.auxiliary and not self.classes:
+            raise ConfigError("model.auxiliary needs model.classes, which is 0")
 
     @property
     def map_side(self) -> int:
@@ -183,10 +189,19 @@ class Discriminator(nn.Module):
         self.head = nn.Linear(width, 1)
         if config.classes:
             self.classes = nn.Embedding(config.classes, width)
+        if config.auxiliary:
+            self.told = nn.Linear(width, config.classes)
 
     def forward(self, pictures: Tensor, classes: Tensor | None = None) -> Tensor:
         """pictures (B, C, S, S) of -1..1, classes (B,) int64 -> (B,), high for real ones."""
+        return self._score(self.net(pictures), classes)
+
+    def with_classes(self, pictures: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, and the logits of each class: (B,), (B, classes)."""
         features = self.net(pictures)
+        return self._score(features, classes), self.told(features)
+
+    def _score(self, features: Tensor, classes: Tensor | None) -> Tensor:
         score: Tensor = self.head(features)[:, 0]
         if classes is not None:
             score = score + (features * self.classes(classes)).sum(1)

@@ -56,16 +56,21 @@ class Discriminate:
     gradient_penalty   weight of (slope - 1)^2 between real and made pictures (Gulrajani et al.)
     r1                 weight of half the squared slope at real ones (Mescheder et al. 2018,
                        arXiv:1801.04406)
+    auxiliary          weight of the cross-entropy of real pictures' classes (Odena et al. 2017,
+                       arXiv:1610.09585), for discriminators that foretell them
     """
 
     game: Game = "non-saturating"
     gradient_penalty: float = 0.0
     r1: float = 0.0
+    auxiliary: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
-        if self.gradient_penalty < 0 or self.r1 < 0:
-            raise ConfigError("objective.gradient_penalty and objective.r1 must be 0 or more")
+        if min(self.gradient_penalty, self.r1, self.auxiliary) < 0:
+            raise ConfigError(
+                "objective.gradient_penalty, objective.r1 and objective.auxiliary must be 0 or more"
+            )
 
     def __call__(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
         """The loss of the discriminators on one batch; generators are left alone."""
@@ -79,8 +84,9 @@ class Discriminate:
                 made = generator(latent, classes)
             for discriminator in model.discriminators:
                 assert isinstance(discriminator, Discriminator)
-                of_real, of_made = discriminator(real, classes), discriminator(made, classes)
-                loss = discriminator_loss(self.game, of_real, of_made)
+                of_real, unread = _judged(discriminator, real, classes, self.auxiliary)
+                of_made = discriminator(made, classes)
+                loss = discriminator_loss(self.game, of_real, of_made) + unread
                 losses.append(loss + self._penalty(discriminator, real, made, classes, rng))
                 middle = (of_real.mean() + of_made.mean()).detach() / 2
                 right += [(of_real > middle).float().mean(), (of_made < middle).float().mean()]
@@ -114,9 +120,13 @@ class Discriminate:
 
 @dataclass(frozen=True, kw_only=True)
 class Generate:
-    """The generators' side, a mean over all pairs of them and the discriminators."""
+    """The generators' side, a mean over all pairs of them and the discriminators.
+
+    auxiliary  weight of the cross-entropy of the classes that made pictures were asked for
+    """
 
     game: Game = "non-saturating"
+    auxiliary: float = 0.0
 
     def __call__(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
         """The loss of the generators; of the batch only its size and classes are read."""
@@ -126,15 +136,25 @@ class Generate:
         for generator in model.generators:
             shape = len(batch["pictures"]), model.config.latent_width
             made = generator(torch.randn(shape, generator=rng), classes)
-            losses += [
-                generator_loss(self.game, discriminator(made, classes))
-                for discriminator in model.discriminators
-            ]
+            for discriminator in model.discriminators:
+                assert isinstance(discriminator, Discriminator)
+                score, unread = _judged(discriminator, made, classes, self.auxiliary)
+                losses.append(generator_loss(self.game, score) + unread)
         return Loss(value=torch.stack(losses).mean())
 
     def weight(self, batch: Batch) -> float:
         """Number of pictures."""
         return float(len(batch["pictures"]))
+
+
+def _judged(
+    discriminator: Discriminator, pictures: Tensor, classes: Tensor | None, auxiliary: float
+) -> tuple[Tensor, Tensor]:
+    """Scores (B,), and what it costs that classes cannot be told from the pictures."""
+    if not auxiliary or classes is None:
+        return discriminator(pictures, classes), pictures.new_zeros(())
+    scores, logits = discriminator.with_classes(pictures, classes)
+    return scores, auxiliary * functional.cross_entropy(logits, classes)
 
 
 def _slope(discriminator: Discriminator, at: Tensor, classes: Tensor | None) -> Tensor:

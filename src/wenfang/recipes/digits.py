@@ -43,13 +43,14 @@ def digits_gan() -> Recipe:
         summary="a generator of handwritten digits, trained against a discriminator",
         data=DataConfig(source=SOURCE, layout="game", validation_examples=2000),
         family="gan",
-        model=gan.Config(patch=2, channels=(32, 64), latent_width=64, classes=10),
-        objective=ObjectiveConfig(game=GameConfig(game="non-saturating", r1=1.0)),
+        model=gan.Config(patch=2, channels=(32, 64), latent_width=64, classes=10, auxiliary=True),
+        # Told by projection alone, 2.8 % of the digits were others than asked for.
+        objective=ObjectiveConfig(game=GameConfig(game="non-saturating", r1=1.0, auxiliary=0.5)),
         optim=OptimConfig(
             kind="adamw", lr=5e-4, betas=(0.0, 0.99), schedule="constant", warmup_steps=50
         ),
         train=TrainConfig(
-            steps=12_000,
+            steps=14_000,
             batch_size=64,
             average_decay=0.999,
             clip_norm=100.0,

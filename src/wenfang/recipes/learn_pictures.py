@@ -123,8 +123,16 @@ def _game(recipe: Recipe, dataset: Dataset) -> Learnt:
     batches, held = _batches(recipe, recipe.model, dataset, least=-1.0)
     batches, held = (_labelled(one, recipe.model.classes) for one in (batches, held))
     asked = recipe.objective.game
+    if asked.auxiliary and not recipe.model.auxiliary:
+        raise ConfigError(
+            "objective.game.auxiliary asks a discriminator that foretells classes; set "
+            "model.auxiliary"
+        )
     discriminate = Discriminate(
-        game=asked.game, gradient_penalty=asked.gradient_penalty, r1=asked.r1
+        game=asked.game,
+        gradient_penalty=asked.gradient_penalty,
+        r1=asked.r1,
+        auxiliary=asked.auxiliary,
     )
     phases = (
         Phase(
@@ -135,7 +143,7 @@ def _game(recipe: Recipe, dataset: Dataset) -> Learnt:
         ),
         Phase(
             name="generator",
-            objective=Generate(game=asked.game),
+            objective=Generate(game=asked.game, auxiliary=asked.auxiliary),
             optim=recipe.optim,
             parameters=r"^generators\.",
             every=asked.turns,

@@ -95,13 +95,15 @@ class TokenizerConfig:
 class GameConfig:
     """How a generator and a discriminator play; see wenfang.objectives.adversarial.
 
-    turns  the discriminator's steps for each of the generator's
+    turns      the discriminator's steps for each of the generator's
+    auxiliary  weight of telling the class, for both sides; needs model.auxiliary
     """
 
     game: Game = "non-saturating"
     gradient_penalty: float = 0.0
     r1: float = 0.0
     turns: int = 1
+    auxiliary: float = field(default=0.0, metadata={"later": True})
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from wenfang.errors import ConfigError
-from wenfang.noise import Path
+from wenfang.noise import Flow, Path
 
 # x (B, *event) noisy, t () -> (B, *event), the data that it holds
 Denoiser = Callable[[Tensor, Tensor], Tensor]
@@ -87,7 +87,7 @@ def denoise(
     x = sigma[0] * noise + (0 if start is None else alpha[0] * start)
     walk = _Walk(predict, times, alpha, sigma, on_step)
     if asked.solver == "heun":
-        return _heun(walk, x)
+        return _heun(walk, x, straight=isinstance(path, Flow))
     if asked.solver == "dpm++2m":
         return _dpm_2m(walk, x)
     return _ddim(walk, x, eta, fresh)
@@ -132,19 +132,28 @@ def _ddim(walk: _Walk, x: Tensor, eta: float, fresh: Fresh | None) -> Tensor:
     return x
 
 
-def _heun(walk: _Walk, x: Tensor) -> Tensor:
-    """Algorithm 1 of Karras et al. without added noise; the last step, to data, is Euler's."""
-    y = x / walk.alpha[0]
+def _heun(walk: _Walk, x: Tensor, *, straight: bool) -> Tensor:
+    """Algorithm 1 of Karras et al. without added noise; the last step, to data, is Euler's.
+
+    straight  the flow's own lines are followed. Other paths are followed in x / alpha, whose first
+              step on a flow would be from a spread beyond all bounds
+    """
+    scale = torch.ones_like(walk.alpha) if straight else walk.alpha
+    alpha, sigma = walk.alpha / scale, walk.sigma / scale
+    y = x / scale[0]
     for step in range(len(walk)):
-        here, there = walk.spread(step), walk.spread(step + 1)
-        slope = (y - walk.data(walk.alpha[step] * y, step)) / here
-        ahead = y + (there - here) * slope
-        if step + 1 < len(walk):
-            seen = walk.predict(walk.alpha[step + 1] * ahead, walk.times[step + 1])
-            slope = (slope + (ahead - seen) / there) / 2
-            ahead = y + (there - here) * slope
+        after = step + 1
+        data = walk.data(scale[step] * y, step)
+        noise = (y - alpha[step] * data) / sigma[step]
+        ahead = alpha[after] * data + sigma[after] * noise
+        if after < len(walk):
+            seen = walk.predict(scale[after] * ahead, walk.times[after])
+            data = (data + seen) / 2
+            noise = (noise + (ahead - alpha[after] * seen) / sigma[after]) / 2
+            change = alpha[after] - alpha[step], sigma[after] - sigma[step]
+            ahead = y + change[0] * data + change[1] * noise
         y = ahead
-    return y
+    return scale[-1] * y
 
 
 def _dpm_2m(walk: _Walk, x: Tensor) -> Tensor:

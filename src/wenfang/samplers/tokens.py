@@ -215,10 +215,13 @@ def _finish(tokens: list[int], scores: list[float], end: int | None) -> Drawn:
 
 def draw_at(logits: Tensor, uniform: Tensor) -> Tensor:
     """Inverse of the cumulative distribution at `uniform`: (B, V), (B,) -> (B,) int64."""
-    cumulative = logits.double().softmax(-1).cumsum(-1)
+    # In float32 sums over thousands of tokens would round the rare ones away.
+    cumulative = logits.softmax(-1).cumsum(-1, dtype=torch.float64)
     target = uniform[:, None] * cumulative[:, -1:]
     token = torch.searchsorted(cumulative, target, right=True)[:, 0]
-    # Rounding may point one past the last token that has any probability.
+    if int(token.max()) < logits.shape[1]:
+        return token
+    # Rounding may point past the last token that has any probability.
     last = logits.shape[1] - 1 - logits.isfinite().flip(1).int().argmax(1)
     return torch.minimum(token, last)
 
