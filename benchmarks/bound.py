@@ -53,7 +53,8 @@ def main() -> None:
             part = pictures[first : first + PART]
             own = torch.Generator().manual_seed(first + 1)
             bound: list[float] = []
-            for some in part.split(TOGETHER):
+            for at in range(0, len(part), TOGETHER):
+                some = part[at : at + TOGETHER]
                 bound += bound_by_parts(model, some, asked.samples, own, at_once=AT_ONCE).tolist()
             write_json(place, bound)
             rate = asked.samples * len(part) / (time.monotonic() - began)

@@ -23,6 +23,7 @@ from wenfang.backends.painter import Painter, PaintOptions
 from wenfang.backends.shelf import find_bundle
 from wenfang.backends.starting import Start
 from wenfang.backends.word_reader import WordReader, require_known_script
+from wenfang.cli import main
 from wenfang.data.batches import Share
 from wenfang.data.captions import Caption, Captioned, CaptionedBatches, joined
 from wenfang.data.dataset import Dataset
@@ -91,6 +92,43 @@ def test_words_decide_what_is_drawn(drawer: Painter) -> None:
     one, other, silent = drawer.paint(["ring", "down", None], same_noise, FEW)
     assert not np.array_equal(one, other)
     assert not np.array_equal(one, silent)
+
+
+def test_words_that_it_did_not_learn_by_are_read_as_the_nearest(drawer: Painter) -> None:
+    asked, literal = "a ring, round", replace(FEW, literal=True)
+    assert drawer.read_as(asked, FEW) == "ring"
+    assert drawer.read_as("圆环", FEW) == "圆环"
+    assert drawer.read_as(asked, literal) == asked
+    own, read, plain = (
+        drawer.paint([text], [(0, "test")], options)
+        for text, options in ((asked, FEW), ("ring", FEW), (asked, literal))
+    )
+    assert np.array_equal(own, read)
+    assert not np.array_equal(own, plain)
+    away, from_ring, from_nothing = (
+        drawer.paint(["down"], [(0, "test")], replace(FEW, avoid=text))
+        for text in (asked, "ring", "")
+    )
+    assert np.array_equal(away, from_ring)
+    assert not np.array_equal(away, from_nothing)
+
+
+def test_what_is_drawn_instead_is_told(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WENFANG_HOME", str(place / "home"))
+    asked = ["generate", str(place / "emblem" / "bundle"), "a ring, round", "--json",
+             "-o", str(tmp_path / "a.png"), "--set", "paint.denoising.steps=2"]  # fmt: skip
+    for settings, read_as in (([], "ring"), (["--set", "paint.literal=true"], None)):
+        with pytest.raises(SystemExit) as ended:
+            main([*asked, *settings])
+        assert ended.value.code == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["generated"][0].get("read_as") == read_as
+        assert ("the nearest that it knows are drawn: ring" in said.err) == (read_as is not None)
 
 
 def test_lineage_names_what_it_draws_with(place: Path) -> None:

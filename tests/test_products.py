@@ -42,6 +42,26 @@ def test_gradients_are_those_of_a_linear_map(
         assert torch.allclose(one.double(), other, atol=1e-5 * size)
 
 
+def test_a_gradients_own_gradient_is_that_of_a_linear_map(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a penalty on slopes asks for it: of a discriminator, by two layers."""
+    monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 0)
+    x = normal(64, 300)
+    weights = [normal(80, 300, seed=1) / 17, normal(70, 80, seed=2) / 9]
+    found = []
+    for apply in (products.linear, functional.linear):
+        given = x.clone().requires_grad_()
+        learnt = [weight.clone().requires_grad_() for weight in weights]
+        score = apply(apply(given, learnt[0]).tanh(), learnt[1]).tanh()
+        (slope,) = torch.autograd.grad(score.sum(), given, create_graph=True)
+        penalty = (slope.square().sum(1).sqrt() - 1).square().mean()
+        found.append(torch.autograd.grad(penalty, [given, *learnt]))
+    for ours, plain in zip(*found, strict=True):
+        assert torch.allclose(ours, plain, rtol=1e-3, atol=1e-6)
+        assert float(plain.abs().max()) > 0
+
+
 def test_memory_that_is_kept_is_not_fetched_again() -> None:
     def faults(times: int = 4) -> int:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

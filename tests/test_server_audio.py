@@ -14,7 +14,10 @@ import pytest
 from serving import Served, serving
 from tiny_sounds import dataset, recipe
 from wenfang.atomic import write_json
+from wenfang.engine.generating import load_model
 from wenfang.engine.keeping import verify_files
+from wenfang.engine.sounding import SoundAsset
+from wenfang.errors import EndpointError
 from wenfang.media.audio import Sound, decode_sound, encode_sound
 from wenfang.recipes.train import TrainRequest, train
 
@@ -175,3 +178,30 @@ def test_what_nothing_listens_to_must_be_a_request(server: Served) -> None:
         assert (nothing.status_code, nothing.json()["error"]["param"]) == (400, "file")
         hot = asked(path, files=sound, data={"model": "m", "temperature": "7"})
         assert (hot.status_code, hot.json()["error"]["param"]) == (400, "temperature")
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "pcm"])
+def test_another_home_reads_by_this_server(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """The client of endpoints against a whole server, with nothing put in the place of either."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("WENFANG_HOME", str(home))
+    monkeypatch.setenv("WENFANG_OPENAI_KEY", "none")
+    url = f"{server.url}/v1"
+    told = {"speech_format": form, "voices": {"woman": "woman"}}
+    write_json(home / "endpoints.json", {url: told})
+    text, maker = "今天下午3点见。See you at noon.", load_model("speech")
+    asked = {"engine": f"openai:{url}#speech"}
+    if form == "pcm":
+        with pytest.raises(EndpointError, match="pcm has no room for a label"):
+            maker.draw(text, (0,), asked)
+        return
+    made, own = (maker.draw(text, (0,), settings)[0] for settings in (asked, {}))
+    assert isinstance(made, SoundAsset)
+    assert isinstance(own, SoundAsset)
+    # Each of the two phrases comes with the label that is heard before it.
+    longer_s = made.audio.duration_s - own.audio.duration_s
+    assert 2.0 < longer_s < 8.0
+    assert 0.5 < made.audio.samples.std() / own.audio.samples.std() < 2

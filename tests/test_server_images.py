@@ -139,6 +139,12 @@ def test_pictures_of_words_are_sealed_and_repeatable(
         model="emblem", prompt="圆环", extra_body={"seed": 6, **FEW}
     )
     assert manifests(other) != manifests(again)
+    assert made.data[0].revised_prompt is None
+    unknown = server.client().images.generate(
+        model="emblem", prompt="a ring, round", extra_body={"seed": 6, **FEW}
+    )
+    assert unknown.data
+    assert unknown.data[0].revised_prompt == "ring"
     assert not list((server.home / "served").rglob("*.png"))
 
 

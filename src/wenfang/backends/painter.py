@@ -14,6 +14,7 @@ from torch import Tensor
 from wenfang.backends.loading import latent_space, same_bundle
 from wenfang.backends.starting import Start, Way
 from wenfang.backends.word_reader import WordReader, require_known_script
+from wenfang.data.known_captions import CAPTIONS, KnownCaptions
 from wenfang.device import NoiseStream, noise
 from wenfang.errors import BriefError, BundleError
 from wenfang.models.denoiser import Told
@@ -41,12 +42,15 @@ class PaintOptions:
     denoising   of a denoiser
     guidance    of a denoiser: how much the class or the words count; 1 as learnt
     avoid       of a denoiser: a class or words that guidance leads away from
+    literal     of a denoiser that is told in words: words that it did not learn by are read as they
+                are, and not as the nearest that it did
     truncation  of the others: latents stay within so many deviations; 0: wherever they fall
     """
 
     denoising: Denoising = Denoising()
     guidance: float = 2.0
     avoid: str = ""
+    literal: bool = False
     truncation: float = 0.0
 
 
@@ -71,6 +75,9 @@ class Painter:
         beside = iter(self.companions)
         self._space = latent_space(next(beside)) if self.known.latents else None
         self._read = WordReader(next(beside)) if self.known.words else None
+        captions = loaded.folder / CAPTIONS
+        self._captions = KnownCaptions.load(captions) if captions.is_file() else None
+        self._read_as: dict[str, str] = {}
 
     def asked(self, prompt: str) -> Asked:
         """What a prompt asks for: a class, words, or None where it is empty.
@@ -98,6 +105,15 @@ class Painter:
             )
         return self.known.classes.index(text)
 
+    def read_as(self, text: str, options: PaintOptions) -> str:
+        """The words that are drawn for a text: its own, or the nearest that the model learnt by."""
+        if options.literal or not text or self._captions is None or self._read is None:
+            return text
+        if text not in self._read_as:
+            known = self._captions.knows(text)
+            self._read_as[text] = text if known else self._captions.nearest(text, self._read.whole)
+        return self._read_as[text]
+
     @torch.no_grad()
     def paint(
         self,
@@ -120,6 +136,7 @@ class Painter:
         if start:
             self._require_start(start)
         found = []
+        asked = [self.read_as(one, options) if isinstance(one, str) else one for one in asked]
         with fast_products(at_rest=True):
             for first in range(0, len(streams), ROWS):
                 part = slice(first, first + ROWS)
@@ -224,7 +241,7 @@ class Painter:
         path = self.known.path
         assert path is not None
         assert isinstance(self.model, UNet | DiT)
-        avoided = self._avoided(options.avoid, len(lot.noise))
+        avoided = self._avoided(options, len(lot.noise))
         way = Way(
             predict=denoiser(self.model, path, lot.told, options.guidance, avoided),
             noise=lot.noise,
@@ -242,14 +259,14 @@ class Painter:
             start=way.data,
         )
 
-    def _avoided(self, text: str, count: int) -> Told | None:
+    def _avoided(self, options: PaintOptions, count: int) -> Told | None:
         """What guidance leads away from; None: from what nothing is said of."""
-        asked = self.asked(text)
+        asked = self.asked(options.avoid)
         if isinstance(asked, int):
             return Told(classes=torch.full((count,), asked))
         if asked is None or self._read is None:
             return None
-        words, mask = self._read([asked] * count)
+        words, mask = self._read([self.read_as(asked, options)] * count)
         return Told(words=words, mask=mask)
 
 

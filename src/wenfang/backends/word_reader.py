@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wenfang.backends.embedder import Embedder
@@ -51,6 +52,10 @@ class WordReader:
             words[place, : len(row)] = row
             mask[place, : len(row)] = True
         return words, mask
+
+    def whole(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of whole texts alone, of length 1: (B, E)."""
+        return self._embedder.embed(texts).vectors
 
     def _learn(self, texts: Sequence[str]) -> None:
         whole = self._embedder.embed(texts).vectors

@@ -142,7 +142,7 @@ def generate(
         private=private,
     )
     made = draw(request, on_text)
-    _tell_cut(made[0].asset)
+    _tell_reading(made[0].asset)
     files = [str(one.path) for one in made if one.path]
     if as_json:
         records = [
@@ -158,11 +158,19 @@ def generate(
     return 0
 
 
-def _tell_cut(made: Asset) -> None:
-    """A prompt that was not read whole is told of."""
-    read: Any = made.manifest.facts.get("prompt_read")
-    if read:
+def _tell_reading(made: Asset) -> None:
+    """A prompt that was not read whole, or as it is said, is told of."""
+    facts: Any = made.manifest.facts
+    if read := facts.get("prompt_read"):
         told = t("the model read the last {last} of the prompt's {tokens} tokens", **read)
+        print(f"wenfang: {told}", file=sys.stderr)
+    if read_as := facts.get("read_as"):
+        told = t(
+            "{model} did not learn by these words; the nearest that it knows are drawn: {words} "
+            "(--set paint.literal=true draws them as they are)",
+            model=facts["made_with"],
+            words=read_as,
+        )
         print(f"wenfang: {told}", file=sys.stderr)
 
 

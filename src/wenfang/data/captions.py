@@ -71,6 +71,11 @@ def _plain(record: Mapping[str, Any]) -> str:
     return str(said) if said else words_of_name(str(record["name"]))
 
 
+def thing_of(record: Mapping[str, Any]) -> str:
+    """What a record is a variant of: its glyph; else it stands for itself."""
+    return str(record.get("glyph", record["name"]))
+
+
 def words_of_name(name: str) -> str:
     """The words that a picture's file is named by: "icons/red_car-2.png" -> "red car"; nothing for
     names such as cameras give.
@@ -107,9 +112,7 @@ class Captioned:
         if records is None:
             even = np.full(len(pictures), 1 / len(pictures))
             return cls(pictures=pictures, captions=(), weights=even)
-        kept = [
-            (Caption.of(record), str(record.get("glyph", record["name"]))) for record in records
-        ]
+        kept = [(Caption.of(record), thing_of(record)) for record in records]
         places: dict[str, int] = {}
         owners = np.array([places.setdefault(glyph, len(places)) for _, glyph in kept])
         weights = 1 / np.sqrt(np.bincount(owners))[owners]

@@ -60,8 +60,10 @@ class Painted(Asset):
         return Payload(media_type=media_type, data=image)
 
     def record(self) -> dict[str, object]:
-        """Its size."""
-        return {"width_px": self.image.width, "height_px": self.image.height}
+        """Its size, and the words that it was drawn for where they are not those asked for."""
+        size: dict[str, object] = {"width_px": self.image.width, "height_px": self.image.height}
+        read_as = self.manifest.facts.get("read_as")
+        return {**size, "read_as": read_as} if read_as else size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +177,9 @@ class PictureModel(BundleMaker):
         facts: Mapping[str, object],
     ) -> Painted:
         told = {"settings": config.to_dict(options), **facts}
+        read_as = self._draughtsman.painter.read_as(prompt.strip(), options.paint)
+        if read_as != prompt.strip():
+            told["read_as"] = read_as
         beside = self._draughtsman.beside(options.finish)
         manifest = drawn_manifest(self.loaded, prompt, "image/png", encode_png(image), told, beside)
         every = (self.loaded, *beside)

@@ -55,6 +55,12 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad
         rows = slope.reshape(-1, slope.shape[-1])
+        if torch.is_grad_enabled():  # somebody wants the gradient's own, which oneDNN's has not
+            return (
+                (rows @ weight).view(x.shape) if of_x else None,
+                rows.t() @ x.reshape(-1, x.shape[-1]) if of_weight else None,
+                rows.sum(0) if of_bias else None,
+            )
         return (
             _product(rows, weight.t()).view(x.shape) if of_x else None,
             _product_of_columns(rows, x.reshape(-1, x.shape[-1])) if of_weight else None,

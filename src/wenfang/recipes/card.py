@@ -188,10 +188,11 @@ LIMITS = {
         "A small draughtsman of our own: pictograms in the manner of Noto Emoji, from words in "
         "English or Chinese.",
         "",
-        "- What it was shown it draws best: some 1,200 things, faces, people and signs. Of what it "
-        "was not shown it makes an attempt out of what it knows; look before you use it. The "
-        "numbers above tell the two apart, and how real drawings of each score with the same "
-        "judge.",
+        "- What it was shown it draws best: some 1,200 things, faces, people and signs. Asked in "
+        "words that it did not learn by it draws the thing whose words are nearest, and says so; "
+        "the nearest may be far. With `paint.literal=true` it makes an attempt out of what it "
+        "knows instead, which is worse more often than not. The numbers above tell these apart, "
+        "and how real drawings of each score with the same judge.",
         "- It counts poorly, writes no letters, and does not know brands, flags or living people.",
         "- It reads words as the bundle `encoder` does: everyday English and simplified Chinese. "
         "Other scripts are refused; other languages in Latin letters are read as bad English.",

@@ -10,6 +10,9 @@ from wenfang.backends.loading import latent_space, same_bundle
 from wenfang.backends.shelf import find_bundle
 from wenfang.backends.word_reader import WordReader
 from wenfang.checkpoint import BundleFiles, read_bundle
+from wenfang.data.captions import Caption, thing_of
+from wenfang.data.dataset import Dataset
+from wenfang.data.known_captions import KnownCaptions
 from wenfang.models.latent_space import LatentSpace
 from wenfang.models.load import Companion, load
 from wenfang.recipes.recipe import Recipe
@@ -42,6 +45,16 @@ def _companion(manifest: dict[str, Any]) -> Companion:
 def load_space(recipe: Recipe) -> LatentSpace | None:
     """The latents that a recipe draws in, if any."""
     return latent_space(load(find_bundle(recipe.data.latents))) if recipe.data.latents else None
+
+
+def known_captions(recipe: Recipe, dataset: Dataset) -> KnownCaptions | None:
+    """By what words a model learnt, where others are to be read as these."""
+    if not (recipe.data.nearest and recipe.data.words):
+        return None
+    captions = [(thing_of(one), Caption.of(one)) for one in dataset.records("train")]
+    if not any(all(caption.names) for _, caption in captions):
+        return None
+    return KnownCaptions.build(captions, WordReader(load(find_bundle(recipe.data.words))).whole)
 
 
 def load_reader(recipe: Recipe) -> WordReader | None:

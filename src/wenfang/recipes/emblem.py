@@ -67,6 +67,7 @@ def emblem() -> Recipe:
             validation_examples=256,
             latents="pictogram-latents",
             words="encoder",
+            nearest=True,
             upscaler="upscaler",
             enlarged="traced",
         ),

@@ -51,6 +51,8 @@ class DataConfig:
                     pixels
     words           of "denoising" and "matching": the bundle of an encoder whose vectors of words a
                     model reads
+    nearest         with `words`, of "denoising": words that were not learnt by are read as the
+                    nearest that were; else as they are, so that known words may be put together
     upscaler        of what makes pictures: the bundle that makes them larger; "": none
     enlarged        of what makes pictures: how these are made larger unless it is said
     learnt_parts    of "matching": parts of the data set that are learnt from
@@ -67,6 +69,7 @@ class DataConfig:
     side_px: int = field(default=0, metadata={"later": True})
     latents: str = field(default="", metadata={"later": True})
     words: str = field(default="", metadata={"later": True})
+    nearest: bool = field(default=False, metadata={"later": True})
     upscaler: str = field(default="", metadata={"later": True})
     enlarged: Enlarging = field(default="", metadata={"later": True})
     learnt_parts: tuple[str, ...] = field(default=("train",), metadata={"later": True})

@@ -36,6 +36,7 @@ from wenfang.checkpoint import (
     weights_to_store,
 )
 from wenfang.data.dataset import Dataset
+from wenfang.data.known_captions import CAPTIONS
 from wenfang.data.lineage import joined_licences
 from wenfang.data.melody_index import MELODY_INDEX
 from wenfang.data.named import NAMED, prepare_named
@@ -49,7 +50,7 @@ from wenfang.recipes import RECIPES
 from wenfang.recipes.build import Run, build, conditioned_examples
 from wenfang.recipes.card import CardContent, render_card
 from wenfang.recipes.class_scores import class_logits, labels_of
-from wenfang.recipes.companions import companion_files, companion_records
+from wenfang.recipes.companions import companion_files, companion_records, known_captions
 from wenfang.recipes.comparison import Finished, compare, older_of
 from wenfang.recipes.learn_pictures import PAINTERS, painting_of
 from wenfang.recipes.part_suite import melodies_of
@@ -210,6 +211,8 @@ def export(run: Run, dataset: Dataset, folder: Path, base: BundleFiles | None = 
             fill_bundle(new, _config(run, dataset, base), stored, tokenizer)
         if recipe.data.layout == "verse":
             _index(dataset, base).save(new / INDEX)
+        if captions := known_captions(recipe, dataset):
+            captions.save(new / CAPTIONS)
         if recipe.data.layout == "parts":
             melodies_of(dataset).save(new / MELODY_INDEX)
         recipe_manifest = _recipe_manifest(recipe)

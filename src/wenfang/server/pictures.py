@@ -130,6 +130,9 @@ class Drawing:
             data = [{"url": f"{self.base_url}v1/images/files/{name}"} for name in names]
         else:
             data = [{"b64_json": _base64(one)} for one in made]
+        for told, one in zip(data, made, strict=True):
+            if read_as := one["facts"].get("read_as"):
+                told["revised_prompt"] = read_as
         content = {
             "created": now_s(),
             "data": data,
