@@ -115,8 +115,12 @@ class DirectPredict:
     def __init__(self, model: GPT, batch: int, capacity: int) -> None:
         self._model = model
         self._weights = _laid_out(model, many=batch > 1)
-        self._cache = model.new_cache(batch, capacity)
-        self._remember()
+        self._cache = model.new_cache(batch, 0)
+        layers, _, groups, taken, width = self._cache.keys.shape
+        # Nothing is read that was not written; to write all of a long context takes a third of a
+        # second for 16 rows.
+        shape = (layers, taken + capacity, batch, groups, width)
+        self._remember(torch.empty(shape), torch.empty(shape))
 
     @property
     def cache(self) -> Cache:
@@ -126,7 +130,8 @@ class DirectPredict:
     def select(self, rows: Tensor) -> None:
         """Keep only `rows` of the batch."""
         self._cache.select(rows)
-        self._remember()
+        kept = self._cache.keys, self._cache.values
+        self._remember(*(one.permute(0, 3, 1, 2, 4).contiguous() for one in kept))
 
     @torch.no_grad()
     def __call__(self, tokens: Tensor) -> Tensor:
@@ -136,15 +141,15 @@ class DirectPredict:
             return self._model.logits(hidden[:, -1])
         return self._weights.head(self._stream(tokens[:, 0]))
 
-    def _remember(self) -> None:
-        """Keys and values by position first: what a step reads lies in one piece."""
+    def _remember(self, keys: Tensor, values: Tensor) -> None:
+        """Keep keys and values (L, C, B, G, K), positions first: what a step reads lies in one
+        piece.
+        """
         cache = self._cache
-        keys, values = (
-            kept.permute(0, 3, 1, 2, 4).contiguous() for kept in (cache.keys, cache.values)
-        )
         cache.keys, cache.values = (kept.permute(0, 2, 3, 1, 4) for kept in (keys, values))
         self._keys, self._values = keys.unbind(), values.unbind()  # (C, B, G, K) of each layer
         self._room = torch.empty(keys.shape[1:])
+        self._ones = torch.ones(max(keys.shape[1], keys.shape[-1]))
 
     def _stream(self, tokens: Tensor) -> Tensor:
         """tokens (B,) at the place behind the cache's end -> (B, D), before the head."""
@@ -158,7 +163,7 @@ class DirectPredict:
         for number, layer in enumerate(self._weights.layers):
             mixed = layer.mix(_normalised(x, *normal)).view(batch, both + groups, width)
             turned = mixed[:, :both]
-            turned = turned * cosine + turned.roll(half, -1) * sine
+            turned = torch.addcmul(turned * cosine, turned.roll(half, -1), sine)
             self._keys[number][place] = turned[:, heads:]
             self._values[number][place] = mixed[:, both:]
             x = layer.output.onto(x, self._read(turned[:, :heads], number, place + 1))
@@ -183,11 +188,13 @@ class DirectPredict:
 
     def _read_in_order(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """The same, one position after the other: query (B, H, K), keys (T, B, H, K)."""
-        room = self._room[: len(keys)]
-        shares = torch.mul(keys, query, out=room).sum(-1).softmax(0)
-        torch.mul(values, shares.unsqueeze(-1), out=room)
-        # A product with ones adds up over the first axis in the order of memory.
-        return torch.mm(room.new_ones(1, len(room)), room.view(len(room), -1)).view(len(query), -1)
+        length, (batch, heads, width) = len(keys), query.shape
+        room = self._room[:length]
+        # A product with ones adds up, in the order of memory and faster than a sum.
+        torch.mul(keys, query, out=room)
+        scores = torch.mv(room.view(-1, width), self._ones[:width]).view(length, batch, heads)
+        torch.mul(values, scores.softmax(0).unsqueeze(-1), out=room)
+        return torch.mv(room.view(length, -1).t(), self._ones[:length]).view(batch, -1)
 
 
 def _normalised(x: Tensor, epsilon: Tensor, even: Tensor) -> Tensor:
