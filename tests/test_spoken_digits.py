@@ -246,6 +246,25 @@ def test_a_command_writes_the_sound_that_it_cannot_print(
     assert {one.name for one in (tmp_path / "many").glob("*.wav")} == {"00000.wav", "00001.wav"}
 
 
+def test_what_is_said_is_listened_to_where_a_recogniser_is_here(
+    bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ("--set", "paint.denoising.steps=2", "--set", "rounds=5")
+    asked = ("generate", bundles["spoken-digits"], "1", *quick, "--json", "-o", "a.wav", "--seed")
+    assert "heard" not in call(*asked, 0).json["generated"][0]
+    monkeypatch.setitem(sound_suite.LISTENERS, "words", str(bundles["spoken-digit-reader"]))
+    heard = set()
+    for seed in range(12):  # after twenty steps it mumbles
+        done = call(*asked, seed)
+        told = done.json["generated"][0]
+        heard.add(told["heard"])
+        assert ("another --seed" in done.err) == (told["heard"] != told["said"][0])
+    assert heard <= {"1", "2"}
+    facts: Any = model(bundles, "spoken-digits").generate("1", **FEW).manifest.facts
+    assert facts["heard"]["by"].startswith("spoken-digit-reader@")
+
+
 SMALL = SuiteConfig(pictures=12)
 
 

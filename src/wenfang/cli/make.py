@@ -164,6 +164,9 @@ def _tell_reading(made: Asset) -> None:
     if read := facts.get("prompt_read"):
         told = t("the model read the last {last} of the prompt's {tokens} tokens", **read)
         print(f"wenfang: {told}", file=sys.stderr)
+    if (heard := facts.get("heard")) and heard["word"] != facts["said"].partition(" ")[0]:
+        told = t("{by} hears {word} in it; another --seed may say it better", **heard)
+        print(f"wenfang: {told}", file=sys.stderr)
     if read_as := facts.get("read_as"):
         told = t(
             "{model} did not learn by these words; the nearest that it knows are drawn: {words} "

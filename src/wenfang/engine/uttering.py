@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -17,8 +18,9 @@ from wenfang.engine.asset import BundleMaker, drawn_manifest
 from wenfang.engine.sounding import KEPT_AS, SOUND_TYPES, SoundAsset, sound_content
 from wenfang.errors import BriefError, ConfigError
 from wenfang.media.audio import Sound
-from wenfang.media.mel import Levels, heard_frames, sound_of
+from wenfang.media.mel import Levels, heard_frames, mel_picture, sound_of
 from wenfang.models.load import Loaded
+from wenfang.recipes.sound_suite import Listener, Takes, listener_of
 from wenfang.seal import Payload
 
 PNG = "image/png"
@@ -63,10 +65,12 @@ class Uttered(SoundAsset):
 
     levels  (S, S) uint8, the highest band first
     said    the class that was drawn: "7 george"; "" where the model knows none
+    heard   the word that a recogniser hears in it; "" where none is here
     """
 
     levels: Levels
     said: str
+    heard: str = ""
 
     role: ClassVar[str] = "utterance"
     media_types: ClassVar[Mapping[str, str]] = {**SOUND_TYPES, ".png": PNG}
@@ -80,8 +84,9 @@ class Uttered(SoundAsset):
         return Payload(media_type=PNG, data=Image.fromarray(large).convert("RGB"))
 
     def record(self) -> dict[str, object]:
-        """How long it is, and what was drawn."""
-        return {"seconds": self.audio.duration_s, "said": self.said}
+        """How long it is, what was drawn, and what is heard of it."""
+        heard = {"heard": self.heard} if self.heard else {}
+        return {"seconds": self.audio.duration_s, "said": self.said, **heard}
 
 
 class UtteringModel(BundleMaker):
@@ -115,15 +120,33 @@ class UtteringModel(BundleMaker):
         drawn = self._painter.paint([asked], [(seed, "generate")], options.paint)
         levels = drawn[0, :, :, 0]
         audio = self._ended(sound_of(levels, self._mel, options.rounds), levels)
-        facts = {"seed": seed, "settings": config.to_dict(options), "said": said}
+        facts: dict[str, object] = {
+            "seed": seed,
+            "settings": config.to_dict(options),
+            "said": said,
+        }
+        heard = ""
+        if self._listener:
+            levels_heard = mel_picture(audio, self._mel)[None]
+            [heard] = self._listener.said(Takes(levels=levels_heard, classes=(said,)))
+            facts["heard"] = {"word": heard, "by": self._listener.name}
         content = sound_content(audio)
         return Uttered(
             audio=audio,
             levels=levels,
             said=said,
+            heard=heard,
             manifest=drawn_manifest(self.loaded, prompt, KEPT_AS, content, facts),
             made_from=(*self.loaded.ancestors, self.loaded.manifest),
         )
+
+    @cached_property
+    def _listener(self) -> Listener | None:
+        """A recogniser of the words that this model says, which learnt from recordings alone."""
+        links = {link["id"]: link["role"] for link in self.loaded.manifest["inputs"]}
+        names = [one["name"] for one in self.loaded.ancestors if links.get(one["id"]) == "dataset"]
+        words = [one.partition(" ")[0] for one in self._painter.known.classes]
+        return listener_of(names[0], words) if names and words else None
 
     def _ended(self, sound: Sound, levels: Levels) -> Sound:
         """Up to the last frame that is heard, which dies away softly."""

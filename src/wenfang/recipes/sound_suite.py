@@ -103,6 +103,12 @@ class Listener:
         return float(np.mean([said == word for said, word in pairs]))
 
 
+def listener_of(dataset: str, words: Sequence[str]) -> Listener | None:
+    """Who hears the words of a data set, if that recogniser is here."""
+    named = find_local(LISTENERS.get(dataset, ""))
+    return Listener.of(load(named), words) if named else None
+
+
 def measure_heard(
     loaded: Loaded, dataset: Dataset, count: int, options: PaintOptions | None = None
 ) -> dict[str, Any]:
@@ -122,8 +128,7 @@ def measure_heard(
         "real": len(real.levels),
         "real_as_sounds_anew_mel_cepstral_distance_db": float(moved.mean()),
     }
-    named = find_local(LISTENERS.get(str(dataset.manifest.name), ""))
-    listener = Listener.of(load(named), known.words) if named else None
+    listener = listener_of(str(dataset.manifest.name), known.words)
     if listener:
         numbers |= _recognised(listener, drawn, made, real, anew)
     if any(made.classes):
