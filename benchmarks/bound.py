@@ -5,7 +5,8 @@
 Test pictures are drawn once as black or white by one seed, as is usual (Burda et al. 2016,
 arXiv:1509.00519); the mean over all of them is printed in nats, with its standard error. Parts that
 are in DIR already are not measured again, so the work can be gone on with: 10,000 pictures times
-5,000 samples are fifty million pictures to decode.
+5,000 samples are fifty million pictures to decode. `--share 0/2` and `--share 1/2` measure half
+of the parts each, in processes of their own; the same command without it then prints the mean.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 
 from wenfang.atomic import write_json
 from wenfang.backends.shelf import find_bundle
+from wenfang.checkpoint import WEIGHTS
 from wenfang.data.pixels import Pixels
 from wenfang.device import set_threads
 from wenfang.models.load import load
@@ -44,18 +46,22 @@ def main() -> None:
     real = Pixels.read(dataset.records("test"), 1)
     rng = torch.Generator().manual_seed(0)
     pictures = torch.bernoulli(real.tensor(slice(None), least=0.0), generator=rng)[: asked.pictures]
-    name = f"{loaded.manifest['payload_sha256'][:12]}-{asked.samples}"
+    # By its weights alone, which stay when a card is written anew.
+    name = f"{loaded.manifest['facts']['files'][WEIGHTS][:12]}-{asked.samples}"
     found: list[float] = []
-    for first in range(0, len(pictures), PART):
+    own, of = map(int, asked.share.split("/"))
+    for number, first in enumerate(range(0, len(pictures), PART)):
+        if number % of != own:
+            continue
         place = asked.out / f"{name}-{first}.json"
         if not place.is_file():
             began = time.monotonic()
             part = pictures[first : first + PART]
-            own = torch.Generator().manual_seed(first + 1)
+            draws = torch.Generator().manual_seed(first + 1)
             bound: list[float] = []
             for at in range(0, len(part), TOGETHER):
                 some = part[at : at + TOGETHER]
-                bound += bound_by_parts(model, some, asked.samples, own, at_once=AT_ONCE).tolist()
+                bound += bound_by_parts(model, some, asked.samples, draws, at_once=AT_ONCE).tolist()
             write_json(place, bound)
             rate = asked.samples * len(part) / (time.monotonic() - began)
             print(f"{first + len(part)} of {len(pictures)}, {rate:,.0f}/s", file=sys.stderr)
@@ -77,6 +83,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=5000)
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--share", default="0/1", help="which of so many parts, for processes beside"
+    )
     return parser.parse_args()
 
 
