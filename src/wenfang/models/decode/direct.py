@@ -74,7 +74,6 @@ class _LaidOut:
     cosine: Tensor  # (positions, K)
     sine: Tensor  # of which the lower half is negative
     epsilon: Tensor  # (1,) of the norms
-    even: Tensor  # (D,) of 1 / D each
 
 
 # By model: what its weights were, and their layouts for one row (False) and for many.
@@ -158,19 +157,19 @@ class DirectPredict:
         batch, width, heads, groups = len(tokens), config.key_width, config.heads, config.kv_heads
         x = functional.embedding(tokens, model.model.embed_tokens.weight)
         both, half = heads + groups, width // 2
-        normal = self._weights.epsilon, self._weights.even
+        epsilon = self._weights.epsilon
         cosine, sine = self._weights.cosine[place], self._weights.sine[place]
         for number, layer in enumerate(self._weights.layers):
-            mixed = layer.mix(_normalised(x, *normal)).view(batch, both + groups, width)
+            mixed = layer.mix(_normalised(x, epsilon)).view(batch, both + groups, width)
             turned = mixed[:, :both]
             turned = torch.addcmul(turned * cosine, turned.roll(half, -1), sine)
             self._keys[number][place] = turned[:, heads:]
             self._values[number][place] = mixed[:, both:]
             x = layer.output.onto(x, self._read(turned[:, :heads], number, place + 1))
-            gate, up = layer.gate_up(_normalised(x, *normal)).chunk(2, dim=1)
+            gate, up = layer.gate_up(_normalised(x, epsilon)).chunk(2, dim=1)
             x = layer.down.onto(x, functional.silu(gate) * up)
         self._cache.length += 1
-        return _normalised(x, *normal)
+        return _normalised(x, epsilon)
 
     def _read(self, query: Tensor, layer: int, length: int) -> Tensor:
         """Attention of one token a row to `length` positions: query (B, H, K) -> (B, H * K)."""
@@ -197,9 +196,10 @@ class DirectPredict:
         return torch.mv(room.view(length, -1).t(), self._ones[:length]).view(batch, -1)
 
 
-def _normalised(x: Tensor, epsilon: Tensor, even: Tensor) -> Tensor:
+def _normalised(x: Tensor, epsilon: Tensor) -> Tensor:
     """RMSNorm without its gain, which is part of the matrix that follows: (B, D) -> (B, D)."""
-    return x * torch.addmv(epsilon, x * x, even).rsqrt_().unsqueeze(1)
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x * torch.addcmul(epsilon, length, length, value=1 / x.shape[1]).rsqrt_()
 
 
 def _laid_out(model: GPT, *, many: bool) -> _LaidOut:
@@ -238,7 +238,6 @@ def _lay_out(model: GPT, many: bool) -> _LaidOut:
         cosine=rotary.cosine,
         sine=torch.cat((-rotary.sine[:, :half], rotary.sine[:, half:]), dim=-1),
         epsilon=torch.tensor([config.norm_epsilon]),
-        even=torch.full((config.width,), 1 / config.width),
     )
 
 
