@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wenfang.backends.shelf import find_bundle
 from wenfang.backends.word_reader import WordReader
 from wenfang.data.captions import Caption
-from wenfang.data.known_captions import CAPTIONS, WIDTH, KnownCaptions
+from wenfang.data.known_captions import CAPTIONS, MOST_PARTS, WIDTH, KnownCaptions
 from wenfang.device import noise
 from wenfang.errors import BundleError
 from wenfang.models.load import load
@@ -78,6 +78,18 @@ def test_what_was_learnt_by_is_known_and_variants_stand_for_nothing_else(
 def test_a_language_that_nothing_is_named_in_gets_what_there_is() -> None:
     english = KnownCaptions.build([("dog", caption("dog", keywords=[["pet"]]))], read)
     assert english.nearest("犬", read) == "dog"
+
+
+def test_of_a_long_text_the_first_parts_are_read(known: KnownCaptions) -> None:
+    asked: list[int] = []
+
+    def counted(texts: Sequence[str]) -> NDArray[np.float32]:
+        asked.append(len(texts))
+        return read(texts)
+
+    assert known.nearest("hound pet " * 5000, counted) == "dog face"
+    known.nearest(" ".join(f"word{number}" for number in range(5000)), counted)
+    assert asked == [3, 1 + MOST_PARTS]
 
 
 def test_a_file_holds_it_all_in_few_bytes(known: KnownCaptions, tmp_path: Path) -> None:

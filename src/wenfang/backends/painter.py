@@ -33,6 +33,7 @@ Stream = tuple[int, *tuple[int | str, ...]]  # a seed and counters
 OnStep = Callable[[int, Tensor], None]
 Asked: TypeAlias = int | str | None  # a class, words, or nothing
 ROWS = 50  # pictures that are drawn at a time
+READINGS_KEPT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,8 @@ class Painter:
         """The words that are drawn for a text: its own, or the nearest that the model learnt by."""
         if options.literal or not text or self._captions is None or self._read is None:
             return text
+        if len(self._read_as) > READINGS_KEPT:
+            self._read_as.clear()
         if text not in self._read_as:
             known = self._captions.knows(text)
             self._read_as[text] = text if known else self._captions.nearest(text, self._read.whole)

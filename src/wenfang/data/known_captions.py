@@ -36,6 +36,7 @@ WORDS, PARTS = re.compile(r"[a-z']+", re.IGNORECASE), re.compile(r"[^,;，、；
 SAYING_NOTHING = frozenset(
     ("a", "an", "the", "of", "with", "and", "or", "in", "on", "at", "to", "for", "by", "from")
 )
+MOST_PARTS = 24  # the first ones of a longer text
 # What the text as a whole counts beside the mean of its parts.
 WHOLE = 0.5
 # Texts to their vectors (N, E).
@@ -153,7 +154,7 @@ def _said(caption: Caption) -> list[str]:
 def _parts(text: str) -> list[str]:
     found = (WORDS if text.isascii() else PARTS).findall(text)
     telling = [one for one in map(str.strip, found) if one and one.lower() not in SAYING_NOTHING]
-    return telling or [text]
+    return list(dict.fromkeys(telling))[:MOST_PARTS] or [text]
 
 
 def _normed(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
