@@ -88,7 +88,7 @@ def test_of_a_long_text_the_first_parts_are_read(known: KnownCaptions) -> None:
         return read(texts)
 
     assert known.nearest("hound pet " * 5000, counted) == "dog face"
-    known.nearest(" ".join(f"word{number}" for number in range(5000)), counted)
+    known.nearest(" ".join("w" * number for number in range(1, 500)), counted)
     assert asked == [3, 1 + MOST_PARTS]
 
 
