@@ -1,6 +1,6 @@
 """Does a diffusion model of pictograms get better with training, and is it better than a DCGAN?
 
-    WENFANG_DATA=... python benchmarks/pictograms.py --runs DIR [--steps 6000] [--json]
+    WENFANG_DATA=... python benchmarks/pictograms.py --runs DIR [--steps 3000] [--json]
 
 Noto Emoji at 32 pixels, told by their group of Unicode. Three makers: a U-Net along the flow, the
 same net after a tenth of the steps, and a deep convolutional GAN (Radford et al. 2016,
@@ -47,7 +47,7 @@ OPTIONS = PaintOptions(guidance=1.0)  # as learnt: guidance would trade variety 
 
 
 def diffusion(steps: int) -> Recipe:
-    """A U-Net of some two million parameters."""
+    """A U-Net of four million parameters."""
     full = RECIPES["digits-diffusion"]()
     model = unet.Config(
         in_channels=3,
@@ -186,9 +186,9 @@ def arguments() -> argparse.Namespace:
     root = os.environ.get("WENFANG_DATA")
     parser.add_argument("--data", type=Path, default=Path(root) if root else None)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--game-steps", type=int, default=6000)
-    parser.add_argument("--game-channels", type=int, nargs="+", default=[64, 128, 192])
+    parser.add_argument("--game-channels", type=int, nargs="+", default=[160, 320, 480])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
