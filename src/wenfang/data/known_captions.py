@@ -11,25 +11,20 @@ N distinct texts of C things, E width of the encoder's vectors, D of what is kep
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from wenfang.atomic import write_bytes
 from wenfang.data.captions import Caption
-from wenfang.errors import BundleError
+from wenfang.data.index_file import damaged, read_index, write_index
 from wenfang.int8 import quantise
 
-CAPTIONS = "captions.safetensors"  # its name in a bundle
+CAPTIONS, KIND = "captions.safetensors", "known_captions"  # its name in a bundle, and what it is
 WIDTH = 64  # D, where vectors and texts are as many
 # What a text is made of: English words, or what stands between commas.
 WORDS, PARTS = re.compile(r"[a-z']+", re.IGNORECASE), re.compile(r"[^,;，、；]+")
@@ -110,41 +105,31 @@ class KnownCaptions:
 
     def save(self, path: Path) -> None:
         """Write one .safetensors file, atomically."""
-        tensors = {
+        arrays = {
             "vectors": quantise(self.vectors)[0],  # whose length is known
             "basis": self.basis.astype(np.float16),
             "members": self.members,
             "starts": self.starts,
         }
         about = {"format": 1, "names": self.names, "texts": self.texts, "also": self.also}
-        told = {"known_captions": json.dumps(about, ensure_ascii=False)}
-        write_bytes(path, save(tensors, told))
+        write_index(path, KIND, arrays, about)
 
     @classmethod
     def load(cls, path: Path) -> KnownCaptions:
         """Read what `save` wrote; BundleError where the file is none or is damaged."""
+        arrays, about = read_index(path, KIND)
         try:
-            payload = path.read_bytes()
-            size = int.from_bytes(payload[:8], "little")
-            about: dict[str, Any] = json.loads(
-                json.loads(payload[8 : 8 + size])["__metadata__"]["known_captions"]
-            )
-            tensors = load(payload)
             return cls(
                 names=tuple(map(tuple, about["names"])),
                 texts=tuple(about["texts"]),
                 also=tuple(about["also"]),
-                members=tensors["members"],
-                starts=tensors["starts"],
-                basis=tensors["basis"].astype(np.float32),
-                vectors=_normed(tensors["vectors"].astype(np.float32)),
+                members=arrays["members"].astype(np.int32),
+                starts=arrays["starts"].astype(np.int32),
+                basis=arrays["basis"].astype(np.float32),
+                vectors=_normed(arrays["vectors"].astype(np.float32)),
             )
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as reason:
-            raise BundleError(
-                "{path} tells no captions ({reason}); get the bundle again",
-                path=path,
-                reason=str(reason)[:120],
-            ) from None
+        except (KeyError, TypeError, ValueError) as reason:
+            raise damaged(path, str(reason)) from None
 
 
 def _said(caption: Caption) -> list[str]:

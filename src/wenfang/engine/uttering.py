@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -65,12 +65,10 @@ class Uttered(SoundAsset):
 
     levels  (S, S) uint8, the highest band first
     said    the class that was drawn: "7 george"; "" where the model knows none
-    heard   the word that a recogniser hears in it; "" where none is here
     """
 
     levels: Levels
     said: str
-    heard: str = ""
 
     role: ClassVar[str] = "utterance"
     media_types: ClassVar[Mapping[str, str]] = {**SOUND_TYPES, ".png": PNG}
@@ -85,8 +83,9 @@ class Uttered(SoundAsset):
 
     def record(self) -> dict[str, object]:
         """How long it is, what was drawn, and what is heard of it."""
-        heard = {"heard": self.heard} if self.heard else {}
-        return {"seconds": self.audio.duration_s, "said": self.said, **heard}
+        told: dict[str, object] = {"seconds": self.audio.duration_s, "said": self.said}
+        heard: Any = self.manifest.facts.get("heard")
+        return {**told, "heard": heard["word"]} if heard else told
 
 
 class UtteringModel(BundleMaker):
@@ -125,17 +124,14 @@ class UtteringModel(BundleMaker):
             "settings": config.to_dict(options),
             "said": said,
         }
-        heard = ""
         if self._listener:
-            levels_heard = mel_picture(audio, self._mel)[None]
-            [heard] = self._listener.said(Takes(levels=levels_heard, classes=(said,)))
-            facts["heard"] = {"word": heard, "by": self._listener.name}
+            take = Takes(levels=mel_picture(audio, self._mel)[None], classes=(said,))
+            facts["heard"] = {"word": self._listener.said(take)[0], "by": self._listener.name}
         content = sound_content(audio)
         return Uttered(
             audio=audio,
             levels=levels,
             said=said,
-            heard=heard,
             manifest=drawn_manifest(self.loaded, prompt, KEPT_AS, content, facts),
             made_from=(*self.loaded.ancestors, self.loaded.manifest),
         )

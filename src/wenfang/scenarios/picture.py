@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from wenfang import config
-from wenfang.backends.draughtsman import Draughtsman, Finish
+from wenfang.backends.draughtsman import PLAIN, Draughtsman, Finish
 from wenfang.backends.loading import load_named
 from wenfang.device import environment
 from wenfang.media.image import encode_png
@@ -49,6 +49,8 @@ def draw_for(studio: Studio, bundle: str, words: str, seed: int, finish: Finish)
     told: dict[str, Any] = {"made_with": loaded.name, "finish": config.to_dict(finish)}
     if not studio.private:
         told |= {"prompt": words, "seed": seed}
+        if (read_as := draughtsman.painter.read_as(words, PLAIN)) != words:
+            told["read_as"] = read_as
     manifest = Manifest(
         kind="asset",
         name="picture" if studio.private else words,
