@@ -72,6 +72,10 @@ def page(browser: Any) -> Iterator[Any]:
     opened.set_default_timeout(PATIENCE_MS)
     opened.hosts = set()
     opened.faults = []
+    # What a failed test prints; a page that was loaded anew has lost what stood in it.
+    opened.on("framenavigated", lambda frame: print("opened", frame.url))
+    opened.on("requestfailed", lambda one: print("failed", one.url, one.failure))
+    opened.on("response", lambda one: one.status >= 400 and print(one.status, one.url))
     opened.on("request", lambda one: opened.hosts.add(one.url.split("/")[2]))
     opened.on("pageerror", lambda error: opened.faults.append(str(error)))
     yield opened
@@ -81,6 +85,19 @@ def page(browser: Any) -> Iterator[Any]:
 def visit(page: Any, server: Served, language: str) -> None:
     page.goto(f"{server.url}/studio/{language}/")
     page.get_by_role("button", name=FIRST_BUTTON[language], exact=True).wait_for()
+
+
+def test_looking_again_goes_past_the_queue(page: Any, server: Served) -> None:
+    joined: list[str] = []
+    visit(page, server, "en")
+    for name in PAGES["en"]:
+        open_page(page, name)
+    page.wait_for_timeout(2000)  # what was chosen on them shows something
+    looked: list[str] = []
+    page.on("request", lambda one: (joined if "/queue/" in one.url else looked).append(one.url))
+    page.wait_for_timeout(7000)
+    assert joined == []
+    assert len([one for one in looked if "/run/" in one]) >= 2
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -123,7 +140,8 @@ def test_a_card_is_made_shown_verified_and_approved(
     page: Any, server: Served, tmp_path: Path
 ) -> None:
     visit(page, server, "en")
-    page.get_by_label("Subject").first.fill("秋山")
+    panel = page.locator("[role=tabpanel]:visible").first
+    panel.get_by_label("Subject").first.fill("秋山")
     page.get_by_role("button", name="Make it", exact=True).first.click()
     piece = page.locator(".wf-text").first
     piece.wait_for()
@@ -277,7 +295,8 @@ def test_words_of_the_toolkit_are_in_the_language_of_the_page(
 
 def test_errors_are_said_in_plain_words(page: Any, server: Served) -> None:
     visit(page, server, "zh")
-    page.get_by_label("题目").first.fill("")
+    panel = page.locator("[role=tabpanel]:visible").first
+    panel.get_by_label("题目").first.fill("")
     page.get_by_role("button", name="开始制作", exact=True).first.click()
     line = page.get_by_role("alert").first
     line.wait_for()

@@ -40,8 +40,8 @@ def create_page(desk: Desk) -> None:
                 )
             )  # fmt: skip
     with place:
-
-        @gr.render(inputs=[chosen, known])  # type: ignore[untyped-decorator]
+        # By the choice alone: where what is known changes too, the form would be drawn twice.
+        @gr.render([chosen, known], [chosen.change])  # type: ignore[untyped-decorator]
         def _fields(name: str | None, scenarios: Mapping[str, Any]) -> None:
             if name and name in scenarios:
                 with speaking(desk.language):

@@ -22,6 +22,10 @@ from wenfang.server.local_names import at_this_machine, require_local_names
 from wenfang.server.place import Place
 
 LOOK_S = 0.5
+# What nobody asked for goes past Gradio's queue. The stream of that closes after the last answer
+# and opens for the next event; one that comes just then is lost, and the page is loaded anew, with
+# all that was filled in gone. Opening a page asks for many things at once, and timers never rest.
+UNASKED: Mapping[str, Any] = {"queue": False, "show_progress": "hidden"}
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -60,6 +64,10 @@ class Desk:
     def on_turn(self, act: Any, inputs: Any, outputs: Any) -> None:
         """Do this whenever somebody turns to the page that is being built."""
         self.turns.append((act, inputs, outputs))
+
+    def on_tick(self, timer: gr.Timer, act: Any, inputs: Any, outputs: Any) -> None:
+        """Do this every few seconds."""
+        timer.tick(act, inputs, outputs, **UNASKED)
 
     def caller(self, request: gr.Request) -> Caller:
         """Who sits at the desk; Fault where the guard let nobody in."""

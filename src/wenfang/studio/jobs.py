@@ -55,7 +55,7 @@ def jobs_page(desk: Desk) -> None:
     for button, wish in ((cancel, "cancel"), (pause, "pause"), (go_on, "resume"), (retry, "retry")):
         button.click(asking(wish), chosen, [told, chosen, listed])
     timer = gr.Timer(EVERY_S)
-    timer.tick(refresh, None, [chosen, listed], show_progress="hidden")
+    desk.on_tick(timer, refresh, None, [chosen, listed])
     desk.on_load(refresh, None, [chosen, listed])
 
 

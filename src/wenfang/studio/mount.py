@@ -22,7 +22,7 @@ from wenfang.server.place import Place
 from wenfang.store import home
 from wenfang.studio import files
 from wenfang.studio.create import create_page
-from wenfang.studio.desk import Desk
+from wenfang.studio.desk import UNASKED, Desk
 from wenfang.studio.jobs import jobs_page
 from wenfang.studio.library import library_page
 from wenfang.studio.look import CSS, theme
@@ -180,10 +180,10 @@ def _blocks(desk: Desk) -> Any:
                 with gr.Tab(name) as tab:
                     build()
                 for act, inputs, outputs in desk.turns:
-                    tab.select(act, inputs, outputs, show_progress="hidden")
+                    tab.select(act, inputs, outputs, **UNASKED)
                 desk.turns.clear()
         for act, inputs, outputs in desk.loads:
-            blocks.load(act, inputs, outputs, show_progress="hidden")
+            blocks.load(act, inputs, outputs, **UNASKED)
     return blocks
 
 

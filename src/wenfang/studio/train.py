@@ -215,7 +215,7 @@ def _run(desk: Desk) -> Any:
 
         return end
 
-    timer.tick(look, [chosen, seen], outputs, show_progress="hidden")
+    desk.on_tick(timer, look, [chosen, seen], outputs)
     chosen.change(look, [chosen, seen], outputs, show_progress="hidden")
     keep.click(ending("keep_run"), chosen, [told, chosen], show_progress="hidden")
     discard.click(ending("discard_run"), chosen, [told, chosen], show_progress="hidden")
