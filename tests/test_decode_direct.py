@@ -14,6 +14,7 @@ from wenfang.backends.shelf import find_bundle
 from wenfang.device import DRAWING_THREADS, noise
 from wenfang.errors import ConfigError
 from wenfang.models import gpt
+from wenfang.models.decode import attending
 from wenfang.models.decode import direct as decode_direct
 from wenfang.models.decode.direct import DirectPredict, direct_decoder
 from wenfang.models.load import load
@@ -60,14 +61,15 @@ def alike(ours: Tensor, plain: Tensor) -> bool:
     return torch.allclose(ours, plain, rtol=1e-4, atol=1e-4)
 
 
-@pytest.fixture(params=["as they are", "large", "long"])
+@pytest.fixture(params=["as they are", "large", "many"])
 def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Matrices as if they were large, and rows as if they were long: each has a way of its own."""
+    """Matrices as if they were large, few rows as if they were many: each has a way of its own."""
     monkeypatch.setattr(decode_direct, "_LAID_OUT", weakref.WeakKeyDictionary())
     if request.param == "large":
         monkeypatch.setattr(decode_direct, "LEAST_PACKED", 0)
-    if request.param == "long":
-        monkeypatch.setattr(decode_direct, "LEAST_READ_IN_ORDER", 0)
+    if request.param == "many":
+        monkeypatch.setattr(attending, "LEAST_IN_BAGS", 0)
+        monkeypatch.setattr(attending, "SPAN", 4)
 
 
 @pytest.mark.usefixtures("sizes")

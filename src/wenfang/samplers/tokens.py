@@ -176,7 +176,11 @@ def sample(
     returns  B samples, each until its end or sampling.maximum_tokens
     """
     rows = prompt.shape[0]
-    drawn = torch.zeros(rows, 0, dtype=torch.int64)
+    kept = torch.zeros(rows, sampling.maximum_tokens, dtype=torch.int64)
+    drawn = kept[:, :0]
+    # In float32 a draw could round up to 1 and fall past the last token.
+    uniform = torch.zeros(rows, dtype=torch.float64)
+    numbers = uniform.numpy()  # the same memory, which is filled in half the time of a new tensor
     scores: list[list[float]] = [[] for _ in range(rows)]
     ends: list[int | None] = [None] * rows
     block = prompt
@@ -186,11 +190,11 @@ def sample(
         logits = raw
         for step in chain:
             logits = step(logits, drawn)
-        # In float32 a draw could round up to 1 and fall past the last token.
-        uniform = torch.tensor([stream.random() for stream in streams], dtype=torch.float64)
+        numbers[:] = [stream.random() for stream in streams]
         token = draw_at(logits, uniform)
         own = raw.log_softmax(-1).gather(1, token[:, None])[:, 0].tolist()
-        drawn = torch.cat((drawn, token[:, None]), dim=1)
+        kept[:, count] = token
+        drawn = kept[:, : count + 1]
         for row, value in enumerate(token.tolist()):
             if ends[row] is not None:
                 continue

@@ -20,15 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wenfang.models.decode.attending import keep
 from wenfang.models.gpt import GPT, Cache
 
 # A matrix of more numbers is laid out by oneDNN where several rows are multiplied at once: 16 rows
 # by 224 x 8,419 take 0.6 ms so, and 1.1 ms by MKL. Smaller ones lose more by the call.
 LEAST_PACKED = 100_000
 ROWS_FORESEEN = 16  # to lay matrices out for; other numbers of rows are as fast
-# From so many numbers of keys on, reading them one after the other is faster than what
-# `scaled_dot_product_attention` does.
-LEAST_READ_IN_ORDER = 40_000
 
 
 class _Product:
@@ -118,37 +116,31 @@ class DirectPredict:
         layers, _, groups, taken, width = self._cache.keys.shape
         # Nothing is read that was not written; to write all of a long context takes a third of a
         # second for 16 rows.
-        shape = (layers, taken + capacity, batch, groups, width)
-        self._remember(torch.empty(shape), torch.empty(shape))
+        shape = (layers, batch, groups, taken + capacity, width)
+        self._cache.keys, self._cache.values = torch.empty(shape), torch.empty(shape)
+        self._kept = keep(self._cache, model.config.heads)
 
     @property
     def cache(self) -> Cache:
         """Keys and values of the tokens seen so far."""
+        self._kept.give(self._cache)
         return self._cache
 
     def select(self, rows: Tensor) -> None:
         """Keep only `rows` of the batch."""
+        self._kept.give(self._cache)
         self._cache.select(rows)
-        kept = self._cache.keys, self._cache.values
-        self._remember(*(one.permute(0, 3, 1, 2, 4).contiguous() for one in kept))
+        self._kept = keep(self._cache, self._model.config.heads)
 
     @torch.no_grad()
     def __call__(self, tokens: Tensor) -> Tensor:
         """Logits after the last of tokens (B, T) -> (B, V)."""
         if tokens.shape[1] > 1 or not self._cache.length:
+            self._kept.give(self._cache)
             hidden = self._model.hidden(tokens, self._cache)
+            self._kept.take(self._cache)
             return self._model.logits(hidden[:, -1])
         return self._weights.head(self._stream(tokens[:, 0]))
-
-    def _remember(self, keys: Tensor, values: Tensor) -> None:
-        """Keep keys and values (L, C, B, G, K), positions first: what a step reads lies in one
-        piece.
-        """
-        cache = self._cache
-        cache.keys, cache.values = (kept.permute(0, 2, 3, 1, 4) for kept in (keys, values))
-        self._keys, self._values = keys.unbind(), values.unbind()  # (C, B, G, K) of each layer
-        self._room = torch.empty(keys.shape[1:])
-        self._ones = torch.ones(max(keys.shape[1], keys.shape[-1]))
 
     def _stream(self, tokens: Tensor) -> Tensor:
         """tokens (B,) at the place behind the cache's end -> (B, D), before the head."""
@@ -163,37 +155,12 @@ class DirectPredict:
             mixed = layer.mix(_normalised(x, epsilon)).view(batch, both + groups, width)
             turned = mixed[:, :both]
             turned = torch.addcmul(turned * cosine, turned.roll(half, -1), sine)
-            self._keys[number][place] = turned[:, heads:]
-            self._values[number][place] = mixed[:, both:]
-            x = layer.output.onto(x, self._read(turned[:, :heads], number, place + 1))
+            self._kept.keep(number, place, turned[:, heads:], mixed[:, both:])
+            x = layer.output.onto(x, self._kept.read(number, place + 1, turned[:, :heads]))
             gate, up = layer.gate_up(_normalised(x, epsilon)).chunk(2, dim=1)
             x = layer.down.onto(x, functional.silu(gate) * up)
         self._cache.length += 1
         return _normalised(x, epsilon)
-
-    def _read(self, query: Tensor, layer: int, length: int) -> Tensor:
-        """Attention of one token a row to `length` positions: query (B, H, K) -> (B, H * K)."""
-        keys, values = self._keys[layer][:length], self._values[layer][:length]
-        if query.shape[1] == keys.shape[2] and keys.numel() >= LEAST_READ_IN_ORDER:
-            return self._read_in_order(query, keys, values)
-        y = functional.scaled_dot_product_attention(
-            query[:, :, None],
-            keys.permute(1, 2, 0, 3),
-            values.permute(1, 2, 0, 3),
-            scale=1.0,
-            enable_gqa=query.shape[1] != keys.shape[2],
-        )
-        return y.flatten(1)
-
-    def _read_in_order(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """The same, one position after the other: query (B, H, K), keys (T, B, H, K)."""
-        length, (batch, heads, width) = len(keys), query.shape
-        room = self._room[:length]
-        # A product with ones adds up, in the order of memory and faster than a sum.
-        torch.mul(keys, query, out=room)
-        scores = torch.mv(room.view(-1, width), self._ones[:width]).view(length, batch, heads)
-        torch.mul(values, scores.softmax(0).unsqueeze(-1), out=room)
-        return torch.mv(room.view(length, -1).t(), self._ones[:length]).view(batch, -1)
 
 
 def _normalised(x: Tensor, epsilon: Tensor) -> Tensor:
