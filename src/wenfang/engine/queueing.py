@@ -173,6 +173,13 @@ def text_of(job: Job) -> str:
     return str(made[0].get("text") or "")
 
 
+def read_as_of(job: Job) -> str:
+    """The words that its first picture was drawn for, where those asked for were not learnt."""
+    result: Any = job.result or {}
+    made = result.get("generated") or [{}]
+    return str(made[0].get("read_as") or "")
+
+
 def run_folder(job: Job) -> Path:
     """Where a training job's run lies."""
     asked = str(job.request.get("output") or "")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from wenfang.engine.queueing import files_of, text_of
+from wenfang.engine.queueing import files_of, read_as_of, text_of
 from wenfang.errors import WenfangError
 from wenfang.jobs import Happening, Job
 from wenfang.language import speaking, t
@@ -86,6 +86,7 @@ class Desk:
             one["url"] = f"/studio/files/{job.id}/{one['number']}/{quote(one['name'])}"
         asked = str(job.request.get("prompt") or "")
         told = {**found, "text": text_of(job), "asked": asked, "id": job.id, "kind": job.kind}
+        told["read_as"] = read_as_of(job)
         try:
             await asyncio.to_thread(require_published, self.place, caller, job.id, job.project)
         except Fault as fault:

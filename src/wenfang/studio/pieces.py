@@ -24,7 +24,8 @@ VERDICTS = {"pass": "✓", "note": "·", "warn": "!", "repair": "✗", "block": 
 def piece_html(piece: Mapping[str, Any]) -> str:
     """What `/v1/pieces/{id}` tells, as a page.
 
-    piece  id, text, asked (the words that it was asked for by), files (name, url, bytes), checks
+    piece  id, text, asked (the words that it was asked for by), read_as (the words that were drawn
+           instead), files (name, url, bytes), checks
     """
     text, asked = str(piece.get("text") or ""), str(piece.get("asked") or "")
     files = list(piece.get("files") or ())
@@ -34,6 +35,10 @@ def piece_html(piece: Mapping[str, Any]) -> str:
         parts.append(f'<p class="wf-text{long}">{escape(text)}</p>')
     elif asked:
         parts.append(f'<p class="wf-text long">{escape(asked)}</p>')
+    if read_as := piece.get("read_as"):
+        told = t("the model did not learn by these words; the nearest that it knows are drawn: "
+                 "{words}", words=read_as)  # fmt: skip
+        parts.append(f'<p class="faint">{escape(told)}</p>')
     if waits := piece.get("waits"):
         parts.append(f'<p class="wf-error">{escape(str(waits))}</p>')
     parts.append(_media(files, SHOWN_MADE if piece.get("kind") == "generate" else SHOWN_PICTURES))
