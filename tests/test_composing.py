@@ -110,6 +110,30 @@ def test_a_piece_is_continued_filled_and_varied(model: MusicModel, melody: Path)
     assert 0 < changed < 0.9
 
 
+def test_what_was_made_here_is_gone_on_from_without_its_label(
+    bundle: Path, model: MusicModel, tmp_path: Path, call: Call
+) -> None:
+    path = tmp_path / "made.mid"
+    settings = ["--set", "bars=4", "--set", "tempo_bpm=72"]
+    call("generate", str(bundle), "solemn", *settings, "-o", str(path))
+    labelled = read_score(path.read_bytes())
+    plain = one(model, "solemn", bars=4, tempo_bpm=72)
+    given = four_parts_of(plain.score)
+    assert len(labelled.parts) == 5
+    longer = one(model, task="continue", bars=2, start=str(path))
+    found = four_parts_of(longer.score)
+    assert found.bars == 6
+    assert (found.pitches != REST).any(axis=1).all()  # no bar is silent
+    assert np.array_equal(found.pitches[: len(given)], given.pitches)
+    assert longer.score.bpm == pytest.approx(72, abs=0.01)
+    quick = one(model, task="harmonise", start=str(path), tempo_bpm=100)
+    bare = tmp_path / "bare.mid"
+    bare.write_bytes(write_score(plain.score))
+    sung = one(model, task="harmonise", start=str(bare), tempo_bpm=100)
+    assert quick.score == sung.score
+    assert quick.score.bpm == pytest.approx(100, abs=0.01)
+
+
 def test_a_loop_fills_its_seconds(model: MusicModel) -> None:
     made = one(model, "playful", task="loop", seconds=7.5)
     assert made.score.duration_s == pytest.approx(7.5, abs=0.01)

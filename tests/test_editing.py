@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from conftest import Call
@@ -151,12 +152,21 @@ def test_ai_content_without_a_mark_is_marked_where_that_is_said(
         (["note.wav", "-o", "x.wav", "--set", "speed=99"], "cannot be played"),
         (["note.wav", "-o", "x.wav", "--set", "sped=2"], "did you mean speed"),
         (["broken.mp4", "-o", "x.mp4"], "broken.mp4"),
+        (["words.mp4", "-o", "x.mp4"], "words.mp4 is neither MP4 nor WebM"),
+        (["none.mp4", "-o", "x.mp4"], "none.mp4 is neither MP4 nor WebM"),
+        (["nan.wav", "-o", "x.wav"], "nan.wav holds 2 samples that are no numbers"),
+        ([".", "-o", "x.wav"], "is a folder"),
     ],
 )
 def test_bad_input_is_one_clear_line(
     call: Call, home: Path, talk: Path, note: Path, words: list[str], line: str
 ) -> None:
     Path("broken.mp4").write_bytes(talk.read_bytes()[:900])
+    Path("words.mp4").write_text("no film at all", "utf-8")
+    Path("none.mp4").touch()
+    holes = np.zeros(800, np.float32)
+    holes[[3, 5]] = np.nan, np.inf
+    soundfile.write("nan.wav", holes, 8000, subtype="FLOAT")
     before = {path: path.read_bytes() for path in (talk, note)}
     outcome = call("edit", *words)
     assert outcome.code > 9

@@ -16,6 +16,7 @@ from wenfang.backends.speech import espeak
 from wenfang.backends.speech.espeak import Espeak, syllables
 from wenfang.backends.speech.speaker import SpeechOptions, phrases_of
 from wenfang.compose.voice import AIR_S, polished
+from wenfang.config import from_dict
 from wenfang.engine.generating import load_model
 from wenfang.errors import BriefError, ConfigError, DependencyError, WenfangError
 from wenfang.knowledge.reading import chinese_number, runs, spoken_chinese, spoken_english
@@ -95,6 +96,12 @@ def test_signs_are_said_in_chinese(text: str, said: str) -> None:
         ("30% off", "30 percent off"),
         ("5 km at 9:05", "5 kilometres at 9 oh 5"),
         ("at 10:00", "at 10 o'clock"),
+        ("on 2024-05-03", "on May 3, 2024"),
+        ("2024-15-03 is none", "2024-15-03 is none"),
+        ("call 555-0134.", "call 5 5 5, 0 1 3 4."),
+        ("1-800-555-0134", "1-800-555-0134"),
+        ("1/2 or 3/4 of 5/7", "1 half or 3 quarters of 5 over 7"),
+        ("24/12/2026", "24/12/2026"),
     ],
 )
 def test_signs_are_said_in_english(text: str, said: str) -> None:
@@ -132,7 +139,16 @@ def test_marks_make_phrases_and_pauses() -> None:
     ]
     pauses = [one.pause_s for one in phrases]
     assert pauses[1] > pauses[4] > pauses[0] > 0
+    shortened = phrases_of("Dr. Smith, e.g. a doctor, is here. St. Mary is not.")
+    assert [one.text for one in shortened] == [
+        "Dr. Smith", "e.g. a doctor", "is here", "St. Mary is not",
+    ]  # fmt: skip
     assert [one.pause_s for one in phrases_of("a. b.", 0.0)] == [0.0, 0.0]
+
+
+def test_a_language_that_no_voice_speaks_is_told_with_those_that_one_does() -> None:
+    with pytest.raises(ConfigError, match='language: "xx" is not one of zh, en'):
+        from_dict(SpeechOptions, {"language": "xx"}, where="settings")
 
 
 def test_every_word_is_heard_in_its_order_and_place() -> None:

@@ -179,6 +179,9 @@ def _convert_union(kinds: tuple[Any, ...], value: object, where: str, error: Err
     if value is None and type(None) in kinds:
         return None
     choices = [kind for kind in kinds if kind is not type(None)]
+    if all(get_origin(kind) is Literal for kind in choices):  # told of as one
+        allowed = tuple(one for kind in choices for one in get_args(kind))
+        return _convert_literal(allowed, value, where, error)
     for kind in choices[:-1]:
         try:
             return convert(kind, value, where=where, error=error)

@@ -33,11 +33,13 @@ from wenfang.media.piano_roll import piano_roll
 from wenfang.media.score import FASTEST_BPM, SLOWEST_BPM, Key, Metre, Score, read_score, write_score
 from wenfang.models.load import Loaded
 from wenfang.seal import Payload
+from wenfang.seal.formats.midi import without_rhythm
 
 MIDI, SVG = "audio/midi", "image/svg+xml"
 MUSIC_TYPES = {".mid": MIDI, ".midi": MIDI, ".svg": SVG, **SOUND_TYPES}
 Task = Literal["compose", "harmonise", "continue", "fill", "vary", "loop"]
 LONGEST_S = 600.0
+MOST_WISHED = 2_000  # characters of a prompt
 LOOP_BPM = (50.0, 130.0)  # between which a loop's tempo is chosen so that whole bars fill its time
 
 
@@ -55,7 +57,7 @@ class MusicOptions:
     bars         whole bars, an upbeat not counted; of "continue" and "fill" the new ones
     density      "sparse", "even" or "flowing"; "": as the mood has it
     mood         a word of the moods that the prompt can name; "": as the prompt says
-    tempo_bpm    beats a minute; 0: as the mood has it, or as `start` has it
+    tempo_bpm    beats a minute; 0: as `start` has it at its beginning, or else as the mood has it
     arrangement  who plays: "choir", "strings", "piano", "music-box", "organ", "winds", "zither",
                  "harp"; "own": a choir's General MIDI voices; "": as the mood has it
     repeated     held notes are struck again where the other voices move, as singers do
@@ -198,8 +200,14 @@ class MusicModel(BundleMaker):
         if options.task == "harmonise" and not _says(settings.get("sampling"), "temperature"):
             cooler = replace(options.sampling, temperature=HARMONISING.temperature)
             options = replace(options, sampling=cooler)
-        wish = _Wish.of(prompt, options)
-        start = self._start(options)
+        if len(prompt) > MOST_WISHED:
+            raise BriefError(
+                "the wish has {count} characters; at most {most} are read: a mood, a key",
+                count=len(prompt),
+                most=MOST_WISHED,
+            )
+        start, bpm = self._start(options)
+        wish = _Wish.of(prompt, options, bpm)
         asked = [self._asked(options, wish, start, seed) for seed in seeds]
         streams = [(seed, "generate") for seed in seeds]
         pieces = self._composer.compose(asked, streams, options.sampling)
@@ -210,17 +218,21 @@ class MusicModel(BundleMaker):
         ]
 
     @staticmethod
-    def _start(options: MusicOptions) -> FourParts | None:
+    def _start(options: MusicOptions) -> tuple[FourParts | None, float]:
+        """The piece to begin with and its beats a minute; 0 where there is none."""
         if not options.start:
-            return None
+            return None, 0.0
         path = Path(options.start)
         try:
             data = path.read_bytes()
         except OSError as reason:
             raise MediaError(
-                "{path} cannot be read ({reason}); name a MIDI file", path=path, reason=reason
+                "{path} cannot be read ({reason}); name a MIDI file",
+                path=path,
+                reason=reason.strerror,
             ) from None
-        piece = four_parts_of(read_score(data, path.name), path.name)
+        score = without_rhythm(read_score(data, path.name), data)
+        piece = four_parts_of(score, path.name)
         if not 2 <= piece.beats <= MOST_BEATS:
             raise BriefError(
                 "{path} has bars of {beats} beats; 2 to {most} can be gone on from",
@@ -228,7 +240,7 @@ class MusicModel(BundleMaker):
                 beats=piece.beats,
                 most=MOST_BEATS,
             )
-        return piece
+        return piece, min(max(score.bpm, SLOWEST_BPM), FASTEST_BPM)
 
     @staticmethod
     def _asked(options: MusicOptions, wish: _Wish, start: FourParts | None, seed: int) -> Asked:
@@ -283,12 +295,13 @@ class _Wish:
     arrangement: str
 
     @classmethod
-    def of(cls, prompt: str, options: MusicOptions) -> _Wish:
+    def of(cls, prompt: str, options: MusicOptions, bpm: float = 0.0) -> _Wish:
+        """bpm  of the piece to begin with, or 0."""
         mood = MOODS[options.mood or mood_of(prompt) or DEFAULT]
         return cls(
             mood=mood,
             key=Key.parse(options.key) if options.key else Key.within(prompt),
-            bpm=options.tempo_bpm or float(mood.bpm),
+            bpm=options.tempo_bpm or bpm or float(mood.bpm),
             arrangement=options.arrangement or mood.arrangement,
         )
 

@@ -33,6 +33,7 @@ from wenfang.seal.label import sidecar_json
 from wenfang.seal.statement import sealed_facts, sealed_id
 from wenfang.store import Link
 
+FILM_NAMES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
 FILM_TYPES: Mapping[str, Kind] = {".mp4": "mp4", ".webm": "webm"}
 CAPTION_TYPES = {".srt": from_srt, ".vtt": from_vtt}
 MARKED = ("good", "tampered", "foreign")  # of a layer: somebody put it there
@@ -137,7 +138,10 @@ def edit(request: EditRequest, on_progress: Progress = lambda done, of: None) ->
         raise ConfigError("no file is given; give a film or a sound")
     sources = [(path, _bytes(path)) for path in request.files]
     _require_place(request)
-    films = [kind_of(data) is not None and _has_picture(path) for path, data in sources]
+    films = [
+        _has_picture(path) and (kind_of(data) is not None or path.suffix.lower() in FILM_NAMES)
+        for path, data in sources
+    ]
     if any(films) and not all(films):
         raise MediaError("films and sounds cannot be joined; give the one or the other")
     parts: list[Film | Sound] = []
@@ -155,6 +159,8 @@ def edit(request: EditRequest, on_progress: Progress = lambda done, of: None) ->
 
 
 def _bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise NotFoundError("{path} is a folder; give the files that are in it", path=path)
     if not path.is_file():
         raise NotFoundError("{path} is not there; give a file", path=path)
     return path.read_bytes()

@@ -35,6 +35,15 @@ MONEY_EN = {
     "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"),
     "¥": ("yuan", "fen"), "￥": ("yuan", "fen"),
 }  # fmt: skip
+MONTHS_EN = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+FRACTIONS_EN = {
+    2: ("half", "halves"), 3: ("third", "thirds"), 4: ("quarter", "quarters"),
+    5: ("fifth", "fifths"), 6: ("sixth", "sixths"), 8: ("eighth", "eighths"),
+    10: ("tenth", "tenths"), 100: ("hundredth", "hundredths"),
+}  # fmt: skip
 # Before these two is liang and not er.
 MEASURES = "个位只条张本件杯碗家层座次年天周月种块元间盏辆台名分秒米斤里岁句首支朵棵颗"
 SIGNS_ZH = {"&": "和", "+": "加", "=": "等于", "~": "到", "×": "乘", "÷": "除以", "@": "艾特"}
@@ -167,8 +176,28 @@ def _english_money(found: re.Match[str]) -> str:
     return f"{said} {cents} {small if cents == 1 else plural.get(small, small + 's')}"
 
 
+def _english_date(found: re.Match[str]) -> str:
+    month, day = int(found[2]), int(found[3])
+    if not 1 <= month <= 12 or not 1 <= day <= 31:
+        return found[0]
+    return f"{MONTHS_EN[month - 1]} {day}, {found[1]}"
+
+
+def _english_fraction(found: re.Match[str]) -> str:
+    above, below = int(found[1]), int(found[2])
+    if below not in FRACTIONS_EN:
+        return f"{above} over {below}"
+    one, more = FRACTIONS_EN[below]
+    return f"{above} {one if above == 1 else more}"
+
+
 _UNIT_EN = "|".join(re.escape(one) for one in UNITS_EN)
 ENGLISH_RULES: tuple[_Rule, ...] = (
+    (re.compile(r"(?<![\d-])(\d{4})-(\d{2})-(\d{2})(?![\d-])"), _english_date),
+    # Of three groups or of seven digits: a telephone number, group by group.
+    (re.compile(r"(?<![\d.-])(\d{3}-\d{3,4}-\d{4}|\d{3}-\d{4})(?![\d-])"),
+     lambda found: ", ".join(" ".join(one) for one in found[1].split("-"))),
+    (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,3})(?![\d/])"), _english_fraction),
     (re.compile(rf"([¥￥$€£])\s?({NUMBER})"), _english_money),
     (re.compile(rf"({NUMBER})\s?%"), lambda found: f"{found[1]} percent"),
     (re.compile(rf"({NUMBER})\s?({_UNIT_EN})(?![A-Za-z])"),

@@ -113,7 +113,7 @@ def decode_sound(
     with open_sound(data, name, limits) as source:
         first, count = part.frames(source.frames, source.samplerate)
         samples = read_frames(source, name, first, count, "float32")
-        return Sound(samples=_tame(samples), sample_rate_hz=source.samplerate)
+        return Sound(samples=_read(samples, name), sample_rate_hz=source.samplerate)
 
 
 def open_sound(data: bytes, name: str, limits: SoundLimits = LIMITS) -> soundfile.SoundFile:
@@ -148,8 +148,19 @@ def read_frames(
     return frames
 
 
+def _read(samples: NDArray[Any], name: str) -> Samples:
+    """A file's samples, clipped; MediaError where some are no numbers, as floats may be."""
+    if count := int((~np.isfinite(samples)).any(axis=1).sum()):
+        raise MediaError(
+            "{name} holds {count} samples that are no numbers; export it again",
+            name=name,
+            count=count,
+        )
+    return _tame(samples)
+
+
 def _tame(samples: NDArray[Any]) -> Samples:
-    """A copy as finite float32 in -1..1: a file of floats may hold anything."""
+    """A copy as finite float32 in -1..1, whatever was computed."""
     tamed = np.array(samples, np.float32)
     np.nan_to_num(tamed, copy=False, nan=0.0)
     return np.clip(tamed, -1, 1, out=tamed)
@@ -229,7 +240,7 @@ class _Coded(NamedTuple):
             container.seek(begin, stream=stream, backward=True)
         samples = _collect(container, stream, first, count)
         _check(self.name, len(samples), rate_hz, stream.channels, self.limits)
-        return Sound(samples=_tame(samples), sample_rate_hz=rate_hz)
+        return Sound(samples=_read(samples, self.name), sample_rate_hz=rate_hz)
 
 
 def _collect(container: Any, stream: Any, first: int, count: int) -> Samples:

@@ -166,6 +166,11 @@ class Score:
             total_us += max(min(after, tick) - start, 0) * tempo_us
         return total_us / TICKS / 1_000_000
 
+    @property
+    def bpm(self) -> float:
+        """Beats a minute at the beginning."""
+        return MICROSECONDS_A_MINUTE / self.tempos[0][1]
+
     def at_tempo(self, bpm: float) -> Score:
         """The same at one tempo; MediaError outside SLOWEST_BPM to FASTEST_BPM."""
         if not SLOWEST_BPM <= bpm <= FASTEST_BPM:

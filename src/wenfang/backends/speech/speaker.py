@@ -22,6 +22,8 @@ PAUSES_S = {
     "…": 0.45, "。": 0.5, ".": 0.5, "！": 0.5, "!": 0.5, "？": 0.55, "?": 0.55, "\n": 0.7,
 }  # fmt: skip
 # A mark ends a phrase in Chinese always, and in Latin where a space or the end follows it.
+# The point of a shortened word is none.
+ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|vs|e\.g|i\.e|approx)$")
 PHRASE_END = re.compile(r"[、，：；。！？…—\n]+|[,.:;!?](?=\s|$)")
 SPEAKABLE = re.compile(rf"[{HAN}A-Za-z0-9À-ɏ]")
 Voice = Literal["woman", "man", "child"]
@@ -131,6 +133,8 @@ def phrases_of(text: str, pauses: float = 1.0) -> list[Phrase]:
     found: list[Phrase] = []
     at = 0
     for end in [*PHRASE_END.finditer(text), None]:
+        if end and end[0] == "." and ABBREVIATION.search(text[: end.start()]):
+            continue
         said = text[at : end.start() if end else len(text)].strip()
         marks = end[0] if end else ""
         at = end.end() if end else len(text)

@@ -8,7 +8,7 @@ label and the credential are sidecars.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from wenfang.media.midi import (
     read_midi,
     tempos,
 )
+from wenfang.media.score import Score
 from wenfang.seal.formats.contract import (
     Drawn,
     Format,
@@ -217,6 +218,25 @@ def _measure(data: bytes, recorded: Mapping[str, Any] | None) -> Layer:
         return visible_layer("unlabelled", t("the music does not end with the rhythm"), facts)
     finding = t("visible label: {words}; the rhythm stands at the end", words=words)
     return visible_layer("good", finding, facts)
+
+
+def without_rhythm(score: Score, data: bytes) -> Score:
+    """The music of a file alone: a labelled one ends with four notes that are none of it."""
+    if _measure(data, None).status != "good":
+        return score
+    starts = sorted(
+        (note.start_ticks, number, at)
+        for number, part in enumerate(score.parts)
+        for at, note in enumerate(part.notes)
+    )
+    label = {(number, at) for _, number, at in starts[-4:]}
+    parts = (
+        replace(part, notes=tuple(
+            note for at, note in enumerate(part.notes) if (number, at) not in label
+        ))
+        for number, part in enumerate(score.parts)
+    )  # fmt: skip
+    return replace(score, parts=tuple(part for part in parts if part.notes))
 
 
 def _text_events(midi: Midi) -> Iterator[bytes]:
