@@ -60,6 +60,24 @@ def test_a_prompt_names_mood_and_key(model: MusicModel) -> None:
     assert four_parts_of(made.score).bars == 3
 
 
+def test_words_that_say_nothing_of_music_are_told_of(
+    bundle: Path, tmp_path: Path, call: Call
+) -> None:
+    asked = ["generate", str(bundle), "--set", "bars=1", "-o", str(tmp_path / "a.mid")]
+    told = "name no mood and no key"
+    assert told in call(*asked, "purple elephants").err
+    for understood in (
+        ["a sad night"],
+        ["in E minor"],
+        ["elephants", "--set", "mood=joyful"],
+        [""],
+    ):
+        assert told not in call(*asked, *understood).err
+    long = call(*asked, "elephants " * 5000)
+    assert long.code > 9
+    assert "at most 2000 are read" in long.err
+
+
 def test_settings_say_more_than_a_prompt(model: MusicModel) -> None:
     made = one(
         model, "a sad night in E minor", key="D", metre="3/4", upbeat=1, bars=2, mood="joyful",

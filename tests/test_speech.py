@@ -146,6 +146,16 @@ def test_marks_make_phrases_and_pauses() -> None:
     assert [one.pause_s for one in phrases_of("a. b.", 0.0)] == [0.0, 0.0]
 
 
+def test_letters_that_the_voice_leaves_out_are_told(tmp_path: Path, call: Call) -> None:
+    said = call("generate", "speech", "hello Привет, 你好 é", "-o", str(tmp_path / "a.wav"))
+    assert said.code == 0
+    assert "it leaves out Привет" in said.err
+    assert (
+        "leaves out"
+        not in call("generate", "speech", "hi 你好 42", "-o", str(tmp_path / "b.wav")).err
+    )
+
+
 def test_a_language_that_no_voice_speaks_is_told_with_those_that_one_does() -> None:
     with pytest.raises(ConfigError, match='language: "xx" is not one of zh, en'):
         from_dict(SpeechOptions, {"language": "xx"}, where="settings")

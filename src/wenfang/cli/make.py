@@ -167,6 +167,13 @@ def _tell_reading(made: Asset) -> None:
     if (heard := facts.get("heard")) and heard["word"] != facts["said"].partition(" ")[0]:
         told = t("{by} hears {word} in it; another --seed may say it better", **heard)
         print(f"wenfang: {told}", file=sys.stderr)
+    if letters := facts.get("unread"):
+        told = t("this voice reads Chinese and English; it leaves out {letters}", letters=letters)
+        print(f"wenfang: {told}", file=sys.stderr)
+    if taken := facts.get("not_understood"):
+        told = t("these words name no mood and no key that is known; it is composed as for {mood}",
+                 **taken)  # fmt: skip
+        print(f"wenfang: {told}", file=sys.stderr)
     if read_as := facts.get("read_as"):
         told = t(
             "{model} did not learn by these words; the nearest that it knows are drawn: {words} "

@@ -211,7 +211,11 @@ class MusicModel(BundleMaker):
         asked = [self._asked(options, wish, start, seed) for seed in seeds]
         streams = [(seed, "generate") for seed in seeds]
         pieces = self._composer.compose(asked, streams, options.sampling)
-        facts = {"start_sha256": sha256_file(Path(options.start))} if options.start else {}
+        facts: dict[str, object] = {}
+        if options.start:
+            facts["start_sha256"] = sha256_file(Path(options.start))
+        elif prompt.strip() and not (options.mood or mood_of(prompt) or wish.key):
+            facts["not_understood"] = {"mood": DEFAULT}
         return [
             self._composed(prompt, piece, seed, options, wish, facts)
             for seed, piece in zip(seeds, pieces, strict=True)

@@ -9,7 +9,8 @@ from typing import ClassVar
 from wenfang import config
 from wenfang.backends.choosing import spent_by
 from wenfang.backends.speech.choosing import open_speaker
-from wenfang.backends.speech.speaker import Speaker, SpeechOptions, Spoken
+from wenfang.backends.speech.espeak import Espeak
+from wenfang.backends.speech.speaker import Speaker, SpeechOptions, Spoken, unread
 from wenfang.backends.texts import OnText
 from wenfang.compose.voice import polished
 from wenfang.engine.asset import Maker, made_manifest
@@ -64,6 +65,8 @@ class SpeechModel(Maker):
         audio = polished(spoken.sound)
         content = sound_content(audio)
         told: dict[str, object] = {"settings": config.to_dict(options), "voice": speaker.name}
+        if speaker.name == Espeak.name and (left_out := unread(prompt)):
+            told["unread"] = left_out
         if spent := spent_by(speaker):
             told["spent"] = spent
         inputs = tuple(Link(role="voice", id=one.id) for one in speaker.made_from[-1:])

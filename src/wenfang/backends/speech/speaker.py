@@ -15,7 +15,7 @@ from wenfang.knowledge.reading import HAN, Language
 from wenfang.media.audio import Sound
 from wenfang.store import Manifest
 
-MOST_CHARACTERS = 20_000
+MOST_CHARACTERS, UNREAD_TOLD = 20_000, 20
 # Silence after a phrase in seconds, by the mark that ends it.
 PAUSES_S = {
     "、": 0.16, "，": 0.26, ",": 0.26, "：": 0.34, ":": 0.34, "；": 0.36, ";": 0.36, "—": 0.34,
@@ -117,6 +117,12 @@ class Phrase:
     text: str
     mark: str
     pause_s: float
+
+
+def unread(text: str) -> str:
+    """Letters of a text that are of neither Chinese nor English, each once; at most UNREAD_TOLD."""
+    letters = (one for one in text if one.isalpha() and not SPEAKABLE.match(one))
+    return "".join(dict.fromkeys(letters))[:UNREAD_TOLD]
 
 
 def phrases_of(text: str, pauses: float = 1.0) -> list[Phrase]:
