@@ -100,7 +100,10 @@ def test_signs_are_said_in_chinese(text: str, said: str) -> None:
         ("2024-15-03 is none", "2024-15-03 is none"),
         ("call 555-0134.", "call 5 5 5, 0 1 3 4."),
         ("1-800-555-0134", "1-800-555-0134"),
-        ("1/2 or 3/4 of 5/7", "1 half or 3 quarters of 5 over 7"),
+        ("555-123-4567", "5 5 5, 1 2 3, 4 5 6 7"),
+        ("500-1000 guests for $500-1000", "500-1000 guests for 500 dollars-1000"),
+        ("1/2 or 3/4 of 5/7", "1 half or 3 quarters of 5/7"),
+        ("open 24/7, 9/2", "open 24 7, 9/2"),
         ("24/12/2026", "24/12/2026"),
     ],
 )

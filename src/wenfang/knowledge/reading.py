@@ -185,8 +185,8 @@ def _english_date(found: re.Match[str]) -> str:
 
 def _english_fraction(found: re.Match[str]) -> str:
     above, below = int(found[1]), int(found[2])
-    if below not in FRACTIONS_EN:
-        return f"{above} over {below}"
+    if below not in FRACTIONS_EN or above >= below:
+        return found[0]
     one, more = FRACTIONS_EN[below]
     return f"{above} {one if above == 1 else more}"
 
@@ -194,9 +194,10 @@ def _english_fraction(found: re.Match[str]) -> str:
 _UNIT_EN = "|".join(re.escape(one) for one in UNITS_EN)
 ENGLISH_RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<![\d-])(\d{4})-(\d{2})-(\d{2})(?![\d-])"), _english_date),
-    # Of three groups or of seven digits: a telephone number, group by group.
-    (re.compile(r"(?<![\d.-])(\d{3}-\d{3,4}-\d{4}|\d{3}-\d{4})(?![\d-])"),
+    # Of three groups, or of two of which the second is no number's end: a telephone number.
+    (re.compile(r"(?<![\d.-])(\d{3}-\d{3,4}-\d{4}|\d{3}-0\d{3})(?![\d-])"),
      lambda found: ", ".join(" ".join(one) for one in found[1].split("-"))),
+    (re.compile(r"(?<![\d/])24/7(?![\d/])"), lambda found: "24 7"),
     (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,3})(?![\d/])"), _english_fraction),
     (re.compile(rf"([¥￥$€£])\s?({NUMBER})"), _english_money),
     (re.compile(rf"({NUMBER})\s?%"), lambda found: f"{found[1]} percent"),

@@ -22,9 +22,10 @@ PAUSES_S = {
     "…": 0.45, "。": 0.5, ".": 0.5, "！": 0.5, "!": 0.5, "？": 0.55, "?": 0.55, "\n": 0.7,
 }  # fmt: skip
 # A mark ends a phrase in Chinese always, and in Latin where a space or the end follows it.
-# The point of a shortened word is none.
-ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|vs|e\.g|i\.e|approx)$")
 PHRASE_END = re.compile(r"[、，：；。！？…—\n]+|[,.:;!?](?=\s|$)")
+# A point behind these is none; LONGEST_SHORT is the longest and the character before it.
+ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|vs|e\.g|i\.e|approx)$")
+LONGEST_SHORT = 7
 SPEAKABLE = re.compile(rf"[{HAN}A-Za-z0-9À-ɏ]")
 Voice = Literal["woman", "man", "child"]
 
@@ -139,7 +140,8 @@ def phrases_of(text: str, pauses: float = 1.0) -> list[Phrase]:
     found: list[Phrase] = []
     at = 0
     for end in [*PHRASE_END.finditer(text), None]:
-        if end and end[0] == "." and ABBREVIATION.search(text[: end.start()]):
+        before = text[max(0, end.start() - LONGEST_SHORT) : end.start()] if end else ""
+        if end and end[0] == "." and ABBREVIATION.search(before):
             continue
         said = text[at : end.start() if end else len(text)].strip()
         marks = end[0] if end else ""
