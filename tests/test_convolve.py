@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from wenfang.models import convolve
 from wenfang.models.convolve import winograd
+from wenfang.models.convolve.known import Known
 from wenfang.models.products import fast_products
 
 
@@ -53,6 +54,24 @@ def test_sums_are_those_of_the_direct_way(shape: tuple[int, ...], biased: bool) 
     size = float(expected.abs().max())
     assert (found - expected).abs().max() < 3e-5 * size
     assert found.is_contiguous(memory_format=torch.channels_last) or ins == 1
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (5, 64, 16, 16, 48)])
+@pytest.mark.parametrize("by_one_dnn", [True, False])
+def test_sums_by_either_library_are_the_same(
+    shape: tuple[int, ...], by_one_dnn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "wastes_vector_units", lambda: by_one_dnn)
+    monkeypatch.setattr(winograd, "TILES_AN_OUT", 0)
+    count, ins, height, width, outs = shape
+    x, weight, bias = normal(count, ins, height, width), normal(outs, ins, 3, 3), normal(outs)
+    expected = direct(x.double(), weight.double(), bias.double())
+    known = Known()
+    with torch.no_grad():
+        rested = [winograd.convolve(x, weight, bias, known) for _ in range(2)]
+    learning = winograd.convolve(x, weight.requires_grad_(), bias)
+    for found in (*rested, learning.detach()):
+        assert (found - expected).abs().max() < 3e-5 * float(expected.abs().max())
 
 
 @pytest.mark.parametrize("shape", SHAPES)

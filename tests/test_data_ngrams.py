@@ -145,7 +145,7 @@ def test_a_saved_index_is_small_and_comes_back_the_same(tmp_path: Path) -> None:
 def test_a_damaged_index_is_named(tmp_path: Path, payload: bytes) -> None:
     path = tmp_path / "index.safetensors"
     path.write_bytes(payload)
-    with pytest.raises(BundleError, match="index\\.safetensors is not an index"):
+    with pytest.raises(BundleError, match="index\\.safetensors is no readable index"):
         TrainingIndex.load(path)
     with pytest.raises(BundleError, match="missing"):
         TrainingIndex.load(tmp_path / "missing.safetensors")

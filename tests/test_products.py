@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from wenfang.device import kept_memory
 from wenfang.models import products
+from wenfang.models.linears import linears
 from wenfang.models.normed import normed_silu
 from wenfang.models.products import fast_products
 
@@ -126,3 +127,42 @@ def test_norm_and_silu_keep_their_gradients() -> None:
     with fast_products(at_rest=True):
         normed_silu(x, norm).sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
+
+
+class Added(nn.Linear):
+    """A map that adds something of its own, as one that is being tuned does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x) + 1
+        return out
+
+
+def test_maps_of_one_input_are_one_product_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = [nn.Linear(96, width) for width in (32, 64, 16)]
+    x = normal(3, 50, 96)
+    expected = [each(x) for each in maps]
+    calls: list[int] = []
+    plain = functional.linear
+
+    def counted(*given: Tensor) -> Tensor:
+        calls.append(1)
+        return plain(*given)
+
+    monkeypatch.setattr(functional, "linear", counted)
+    with torch.no_grad(), fast_products(at_rest=True):
+        for _ in range(2):
+            found = linears(x, maps)
+    assert len(calls) == 2
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize(("at_rest", "learning"), [(True, True), (False, False), (True, False)])
+def test_maps_that_move_or_are_no_plain_ones_are_asked_each(at_rest: bool, learning: bool) -> None:
+    maps = [nn.Linear(96, 32), Added(96, 32) if at_rest and not learning else nn.Linear(96, 32)]
+    x = normal(3, 96)
+    with torch.set_grad_enabled(learning), fast_products(at_rest=at_rest):
+        found = linears(x, maps)
+    for one, each in zip(found, maps, strict=True):
+        assert torch.allclose(one, each(x), atol=1e-6)
+        assert one.requires_grad == learning

@@ -20,7 +20,7 @@ from wenfang.data.rows import write_rows
 from wenfang.media.audio import Sound, encode_sound
 from wenfang.media.image import encode_png
 from wenfang.media.mel import MelScale, mel_picture
-from wenfang.models import picture_classifier, unet, vae
+from wenfang.models import dit, picture_classifier, unet, vae
 from wenfang.recipes import RECIPES
 from wenfang.recipes.recipe import Recipe
 from wenfang.trainer import TrainConfig
@@ -91,6 +91,9 @@ def archive(path: Path, takes: dict[str, Sound]) -> Path:
 
 TINY: dict[str, Any] = {
     "spoken-digits": replace(unet.PRESETS["tiny"], in_channels=1, out_channels=1, classes=4),
+    "spoken-digits-dit": replace(
+        dit.PRESETS["tiny"], in_channels=1, out_channels=1, classes=4, text_width=0
+    ),
     "spoken-digits-vae": replace(vae.PRESETS["tiny"], side_px=16, likelihood="gaussian"),
     "spoken-digit-reader": replace(picture_classifier.PRESETS["tiny"], side_px=16, classes=2),
 }

@@ -44,7 +44,7 @@ def read_index(path: Path, kind: str) -> tuple[Arrays, dict[str, Any]]:
 def damaged(path: Path, reason: str) -> BundleError:
     """The error of a file that is no index or is damaged."""
     return BundleError(
-        "{path} is not an index to compare with ({reason}); build it again",
+        "{path} is no readable index ({reason}); build it again, or get its bundle again",
         path=path,
         reason=reason[:120],
     )

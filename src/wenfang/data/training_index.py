@@ -14,19 +14,17 @@ ends, not over the end of a text.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from wenfang.atomic import write_bytes
+from wenfang.data.index_file import damaged, read_index, write_index
 from wenfang.data.ngrams import (
     WORD,
     Hashes,
@@ -42,6 +40,7 @@ from wenfang.data.sorted_codes import SortedCodes
 from wenfang.errors import BundleError
 
 INDEX = "index.safetensors"  # its name in a bundle
+KIND = "training_index"
 LINE_FALSE_POSITIVES = 1e-6
 GRAM_BITS = 30
 GRAM_SIZE = {"character": 6, "word": 6}
@@ -154,33 +153,26 @@ class TrainingIndex:
             **{f"{name}_count": len(codes) for name, codes in parts.items()},
             **{f"{name}_bits": codes.bits for name, codes in parts.items()},
         }
-        write_bytes(path, save(tensors, {"training_index": json.dumps(about, sort_keys=True)}))
+        write_index(path, KIND, tensors, about)
 
     @classmethod
     def load(cls, path: Path) -> TrainingIndex:
         """Read what `save` wrote; BundleError where the file is no index or is damaged."""
+        arrays, about = read_index(path, KIND)
+        codes: Any = arrays  # of bytes, or `unpack` raises TypeError
         try:
-            payload = path.read_bytes()
-            size = int.from_bytes(payload[:8], "little")
-            header = json.loads(payload[8 : 8 + size])
-            about = json.loads(header["__metadata__"]["training_index"])
-            tensors = load(payload)
             sets = {
                 name: SortedCodes.unpack(
-                    tensors[f"{name}.lower"],
-                    tensors[f"{name}.unary"],
+                    codes[f"{name}.lower"],
+                    codes[f"{name}.unary"],
                     count=about[f"{name}_count"],
                     bits=about[f"{name}_bits"],
                 )
                 for name in ("lines", "grams")
             }
             return cls(**sets, gram_size=about["gram_size"], unit=about["unit"])
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as reason:
-            raise BundleError(
-                "{path} is not an index of training material ({reason}); get the bundle again",
-                path=path,
-                reason=str(reason)[:120],
-            ) from None
+        except (KeyError, TypeError, ValueError) as reason:
+            raise damaged(path, str(reason)) from None
 
 
 def line_bits(count: int) -> int:

@@ -82,7 +82,7 @@ def in_one_go(
     if scale is not None and shift is not None:
         factor = 1 + scale.flatten(1)
         gain, move = gain * factor, move * factor + shift.flatten(1)
-    more = _nothing(channels) if added is None else added.flatten(1)
+    more = _nothing(channels) if added is None else added.flatten(1).contiguous()
     out = torch.empty_like(x)
     kernel = kernels.together if x.numel() >= SHARED_VALUES else kernels.alone
     told = more.numpy(), gain.numpy(), move.numpy()

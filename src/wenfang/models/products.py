@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from wenfang.device import wastes_vector_units
-from wenfang.models import convolve, normed
+from wenfang.models import convolve, linears, normed
 from wenfang.models.convolve.known import Known
 
 # Below this many multiplications the call itself costs more than is saved.
@@ -90,7 +90,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 class _Products(TorchFunctionMode):
     """Sends `functional.linear` to `linear` above, where that is faster, convolutions to the ways
-    of `models.convolve`, and at rest what comes before them to `models.normed`.
+    of `models.convolve`, and at rest what comes before them to `models.normed` and maps of one
+    input to `models.linears`.
     """
 
     def __init__(self, one_dnn: bool, known: Known | None) -> None:
@@ -110,6 +111,9 @@ class _Products(TorchFunctionMode):
             return convolve.conv2d(*args, **{**(kwargs or {}), "known": self.known})
         if func is normed.normed_silu and self.known is not None and normed.fits(*args[:2]):
             return normed.in_one_go(*args, **(kwargs or {}))
+        if func is linears.linears and self.known is not None and linears.fits(*args):
+            with self:  # its product is one of ours, too
+                return linears.in_one_go(args[0], args[1], self.known)
         return func(*args, **(kwargs or {}))
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wenfang.errors import ConfigError
+from wenfang.models.linears import linears
 from wenfang.models.normed import normed_silu
 from wenfang.models.sizes import require_channels, require_counts
 
@@ -105,10 +106,12 @@ class Residual(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(before, channels, 1) if before != channels else None
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """x (B, C, H, W), time (B, E) -> (B, C', H, W)."""
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        """x (B, C, H, W), told (B, C' or 2 C') what `time_emb_proj` makes of the time ->
+        (B, C', H, W).
+        """
         h = self.conv1(normed_silu(x, self.norm1))
-        told = self.time_emb_proj(functional.silu(time))[:, :, None, None]
+        told = told[:, :, None, None]
         if self.scale_shift:
             scale, shift = told.chunk(2, dim=1)
             h = normed_silu(h, self.norm2, None, scale, shift)
@@ -136,8 +139,8 @@ class Attention(nn.Module):
         batch, channels, height, width = x.shape
         places = self.group_norm(x).flatten(2).transpose(1, 2)
         query, key, value = (
-            project(places).view(batch, -1, self.heads, channels // self.heads).transpose(1, 2)
-            for project in (self.to_q, self.to_k, self.to_v)
+            one.view(batch, -1, self.heads, channels // self.heads).transpose(1, 2)
+            for one in linears(places, (self.to_q, self.to_k, self.to_v))
         )
         read = functional.scaled_dot_product_attention(query, key, value)
         out = self.to_out[0](read.transpose(1, 2).reshape(batch, -1, channels))
@@ -180,9 +183,9 @@ class Level(nn.Module):
         elif resample:
             self.upsamplers = nn.ModuleList([Resample(channels, up=True)])
 
-    def block(self, number: int, x: Tensor, time: Tensor) -> Tensor:
+    def block(self, number: int, x: Tensor, told: Tensor) -> Tensor:
         """One residual block, and its attention."""
-        x = self.resnets[number](x, time)
+        x = self.resnets[number](x, told)
         if self.attentions:
             x = self.attentions[number](x)
         return x
@@ -199,9 +202,9 @@ class Middle(nn.Module):
         )
         self.attentions = nn.ModuleList([Attention(config, channels)])
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """x (B, C, H, W), time (B, E) -> (B, C, H, W)."""
-        out: Tensor = self.resnets[1](self.attentions[0](self.resnets[0](x, time)), time)
+    def forward(self, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """x (B, C, H, W), and what each block is told -> (B, C, H, W)."""
+        out: Tensor = self.resnets[1](self.attentions[0](self.resnets[0](x, first)), second)
         return out
 
 
@@ -243,6 +246,8 @@ class UNet(nn.Module):
         )
         self.conv_norm_out = nn.GroupNorm(config.groups, channels[0], eps=EPSILON)
         self.conv_out = nn.Conv2d(channels[0], config.out_channels * area, 3, padding=1)
+        # In the order in which they run.
+        self._residuals = [module for module in self.modules() if isinstance(module, Residual)]
 
     def forward(self, x: Tensor, clue: Tensor, classes: Tensor | None = None) -> Tensor:
         """What the path asks of x (B, C, H, W): clue (B,) as of Path.clue, classes (B,) int64,
@@ -256,6 +261,7 @@ class UNet(nn.Module):
             if classes is None:
                 classes = torch.full((len(x),), self.config.classes, device=x.device)
             time = time + self.class_embedding(classes)
+        told = iter(linears(functional.silu(time), [one.time_emb_proj for one in self._residuals]))
         if self.config.patch > 1:
             x = functional.pixel_unshuffle(x, self.config.patch)
         x = self.conv_in(x.contiguous(memory_format=torch.channels_last))
@@ -263,16 +269,16 @@ class UNet(nn.Module):
         for level in self.down_blocks:
             assert isinstance(level, Level)
             for number in range(len(level.resnets)):
-                x = level.block(number, x, time)
+                x = level.block(number, x, next(told))
                 kept.append(x)
             for down in getattr(level, "downsamplers", ()):
                 x = down(x)
                 kept.append(x)
-        x = self.mid_block(x, time)
+        x = self.mid_block(x, next(told), next(told))
         for level in self.up_blocks:
             assert isinstance(level, Level)
             for number in range(len(level.resnets)):
-                x = level.block(number, torch.cat((x, kept.pop()), dim=1), time)
+                x = level.block(number, torch.cat((x, kept.pop()), dim=1), next(told))
             for up in getattr(level, "upsamplers", ()):
                 x = up(x)
         x = self.conv_out(normed_silu(x, self.conv_norm_out))

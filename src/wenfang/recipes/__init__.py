@@ -15,6 +15,7 @@ from wenfang.recipes.shakespeare import shakespeare_cpu, tiny
 from wenfang.recipes.spoken_digits import (
     spoken_digit_reader,
     spoken_digits,
+    spoken_digits_dit,
     spoken_digits_vae,
 )
 from wenfang.recipes.translation import multi30k, translator
@@ -42,6 +43,7 @@ RECIPES = {
     "emblem-reader": emblem_reader,
     "chorale": chorale,
     "spoken-digits": spoken_digits,
+    "spoken-digits-dit": spoken_digits_dit,
     "spoken-digits-vae": spoken_digits_vae,
     "spoken-digit-reader": spoken_digit_reader,
     "tiny": tiny,

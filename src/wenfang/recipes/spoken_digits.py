@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from wenfang.models import picture_classifier, unet, vae
+from dataclasses import replace
+
+from wenfang.models import dit, picture_classifier, unet, vae
 from wenfang.objectives.reconstruction import Elbo
 from wenfang.optim import OptimConfig
 from wenfang.recipes.recipe import DataConfig, DenoisingConfig, ObjectiveConfig, Recipe
@@ -12,6 +14,14 @@ SOURCE, READ = "fsdd", "fsdd_digits"
 SIDE_PX = 48
 CLASSES = 60  # ten digits by six speakers
 GLIDING = OptimConfig(kind="adamw", lr=2e-3, betas=(0.9, 0.99), schedule="cosine", warmup_steps=200)
+LONG = TrainConfig(
+    steps=4500,
+    batch_size=32,
+    average_decay=0.999,
+    evaluate_every=500,
+    checkpoint_every=250,
+    log_every=50,
+)
 
 
 def spoken_digits() -> Recipe:
@@ -35,15 +45,30 @@ def spoken_digits() -> Recipe:
             denoising=DenoisingConfig(path="flow", data_std=0.55, times="logit-normal")
         ),
         optim=GLIDING,
-        train=TrainConfig(
-            steps=4500,
-            batch_size=32,
-            average_decay=0.999,
-            evaluate_every=500,
-            checkpoint_every=250,
-            log_every=50,
-        ),
+        train=LONG,
         threads=1,
+    )
+
+
+def spoken_digits_dit() -> Recipe:
+    """A Transformer that follows the same flow: squares of 4 bands by 4 frames are its tokens."""
+    return replace(
+        spoken_digits(),
+        name="spoken-digits-dit",
+        summary="a diffusion Transformer of spoken digits, told the digit and the speaker",
+        family="dit",
+        model=dit.Config(
+            in_channels=1,
+            out_channels=1,
+            patch=4,
+            width=128,
+            layers=6,
+            heads=4,
+            hidden_width=512,
+            classes=CLASSES,
+        ),
+        optim=replace(GLIDING, lr=1e-3),
+        train=replace(LONG, steps=3500),
     )
 
 

@@ -65,28 +65,32 @@ def _filter(w0: float, w1: float, w2: float) -> Six:
 
 @shared_kernel
 def tiles_of(x: Array, out: Array) -> None:
-    """x (B, H, W, C), zero around it -> B' d B of every tile: out (36, T, C)."""
+    """x (B, H, W, C), zero around it -> B' d B of every tile: out (T, 36, C)."""
     count, height, width, channels = x.shape
     down, across = (height + 3) // 4, (width + 3) // 4
     for row in prange(count * down):
         half = np.empty((6, 6, channels), np.float32)
         column = np.zeros((6, channels), np.float32)
         b, top = row // down, row % down * 4 - 1
-        whole = top >= 0 and top + 6 <= height
+        # The rows between are inside; of the first and the last nothing counts where they are not.
+        inside = top + 5 <= height
+        above, first = max(top, 0), np.float32(top >= 0)
+        below, last = min(top + 5, height - 1), np.float32(top + 6 <= height)
         for place in range(across):
             t = row * across + place
             for j in range(6):
                 left = place * 4 - 1 + j
                 if not 0 <= left < width:
                     half[:, j] = 0
-                elif whole:
+                elif inside:
                     for c in range(channels):
                         (
                             half[0, j, c], half[1, j, c], half[2, j, c],
                             half[3, j, c], half[4, j, c], half[5, j, c],
                         ) = _tile(
-                            x[b, top, left, c], x[b, top + 1, left, c], x[b, top + 2, left, c],
-                            x[b, top + 3, left, c], x[b, top + 4, left, c], x[b, top + 5, left, c],
+                            first * x[b, above, left, c], x[b, top + 1, left, c],
+                            x[b, top + 2, left, c], x[b, top + 3, left, c],
+                            x[b, top + 4, left, c], last * x[b, below, left, c],
                         )  # fmt: skip
                 else:
                     for i in range(max(0, -top), min(6, height - top)):
@@ -103,8 +107,8 @@ def tiles_of(x: Array, out: Array) -> None:
                 k = 6 * i
                 for c in range(channels):
                     (
-                        out[k, t, c], out[k + 1, t, c], out[k + 2, t, c],
-                        out[k + 3, t, c], out[k + 4, t, c], out[k + 5, t, c],
+                        out[t, k, c], out[t, k + 1, c], out[t, k + 2, c],
+                        out[t, k + 3, c], out[t, k + 4, c], out[t, k + 5, c],
                     ) = _tile(
                         half[i, 0, c], half[i, 1, c], half[i, 2, c],
                         half[i, 3, c], half[i, 4, c], half[i, 5, c],
@@ -113,7 +117,7 @@ def tiles_of(x: Array, out: Array) -> None:
 
 @shared_kernel
 def maps_of(products: Array, bias: Array, out: Array) -> None:
-    """A' m A of every tile, products (36, T, O), plus bias (O,) -> out (B, H, W, O)."""
+    """A' m A of every tile, products (T, 36, O), plus bias (O,) -> out (B, H, W, O)."""
     count, height, width, channels = out.shape
     down, across = (height + 3) // 4, (width + 3) // 4
     for row in prange(count * down):
@@ -124,8 +128,8 @@ def maps_of(products: Array, bias: Array, out: Array) -> None:
             for j in range(6):
                 for c in range(channels):
                     half[0, j, c], half[1, j, c], half[2, j, c], half[3, j, c] = _map(
-                        products[j, t, c], products[6 + j, t, c], products[12 + j, t, c],
-                        products[18 + j, t, c], products[24 + j, t, c], products[30 + j, t, c],
+                        products[t, j, c], products[t, 6 + j, c], products[t, 12 + j, c],
+                        products[t, 18 + j, c], products[t, 24 + j, c], products[t, 30 + j, c],
                     )  # fmt: skip
             for i in range(min(4, height - top)):
                 for c in range(channels):
@@ -144,7 +148,7 @@ def maps_of(products: Array, bias: Array, out: Array) -> None:
 
 @shared_kernel
 def slopes_of_products(slope: Array, out: Array) -> None:
-    """The adjoint of `maps_of`: slope (B, H, W, O) -> A y A' of every tile, out (36, T, O)."""
+    """The adjoint of `maps_of`: slope (B, H, W, O) -> A y A' of every tile, out (T, 36, O)."""
     count, height, width, channels = slope.shape
     down, across = (height + 3) // 4, (width + 3) // 4
     for row in prange(count * down):
@@ -171,8 +175,8 @@ def slopes_of_products(slope: Array, out: Array) -> None:
                 k = 6 * i
                 for c in range(channels):
                     (
-                        out[k, t, c], out[k + 1, t, c], out[k + 2, t, c],
-                        out[k + 3, t, c], out[k + 4, t, c], out[k + 5, t, c],
+                        out[t, k, c], out[t, k + 1, c], out[t, k + 2, c],
+                        out[t, k + 3, c], out[t, k + 4, c], out[t, k + 5, c],
                     ) = _map_adjoint(
                         half[i, 0, c], half[i, 1, c], half[i, 2, c], half[i, 3, c]
                     )  # fmt: skip
@@ -180,7 +184,7 @@ def slopes_of_products(slope: Array, out: Array) -> None:
 
 @shared_kernel
 def slopes_of_maps(slopes: Array, out: Array) -> None:
-    """The adjoint of `tiles_of`: B d B' of every tile, slopes (36, T, C), summed where tiles lie
+    """The adjoint of `tiles_of`: B d B' of every tile, slopes (T, 36, C), summed where tiles lie
     upon each other into out (B, H, W, C), which is zero before.
     """
     count, height, width, channels = out.shape
@@ -197,8 +201,8 @@ def slopes_of_maps(slopes: Array, out: Array) -> None:
                         half[0, j, c], half[1, j, c], half[2, j, c],
                         half[3, j, c], half[4, j, c], half[5, j, c],
                     ) = _tile_adjoint(
-                        slopes[j, t, c], slopes[6 + j, t, c], slopes[12 + j, t, c],
-                        slopes[18 + j, t, c], slopes[24 + j, t, c], slopes[30 + j, t, c],
+                        slopes[t, j, c], slopes[t, 6 + j, c], slopes[t, 12 + j, c],
+                        slopes[t, 18 + j, c], slopes[t, 24 + j, c], slopes[t, 30 + j, c],
                     )  # fmt: skip
             for i in range(max(0, -top), min(6, height - top)):
                 for c in range(channels):

@@ -14,10 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wenfang.device import wastes_vector_units
 from wenfang.models.convolve import kernels
 from wenfang.models.convolve.known import Known
 
 BYTES_AT_ONCE = 16 * 2**20
+PLACES = 36  # of a tile
+# Of a net that learns, filters are laid out at every call: that pays with so many tiles.
+TILES_AN_OUT = 2
+# Padding, stride, dilation and groups of a convolution that keeps them apart.
+BY_PLACES = ([0, 0], [1, 1], [1, 1], PLACES)
 _ROOMS = threading.local()
 
 
@@ -32,7 +38,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, known: Known | None
         return out
     if known is None:
         return _forward(x, _filters(weight), bias)
-    return _forward(x, known.form("filters", weight, lambda: _filters(weight)), bias)
+    return _forward(x, known.form("filters", weight, lambda: _laid_out(_filters(weight))), bias)
 
 
 class _Convolution(torch.autograd.Function):
@@ -41,7 +47,8 @@ class _Convolution(torch.autograd.Function):
         filters = _filters(weight)
         ctx.save_for_backward(x, weight, filters)
         ctx.has_bias = bias is not None
-        return _forward(x, filters, bias)
+        many = _count(x.permute(0, 2, 3, 1)) >= TILES_AN_OUT * len(weight)
+        return _forward(x, _laid_out(filters) if many else filters, bias)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -63,13 +70,12 @@ class _Convolution(torch.autograd.Function):
 
 def _forward(x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
     count, _, height, width = x.shape
+    outs = _outs(filters)
     maps = _last(x)
-    out = x.new_empty(count, height, width, filters.shape[1])
-    added = x.new_zeros(filters.shape[1]) if bias is None else bias.detach()
-    for part in _parts(maps, filters):
-        tiles = _tiles(maps[part])
-        products = _room("products", 36, tiles.shape[1], filters.shape[1])
-        torch.bmm(tiles, filters.mT, out=products)
+    out = x.new_empty(count, height, width, outs)
+    added = x.new_zeros(outs) if bias is None else bias.detach()
+    for part in _parts(maps, outs):
+        products = _products("products", _tiles(maps[part]), filters)
         _run(kernels.maps_of, products, added, out[part])
     return out.permute(0, 3, 1, 2)
 
@@ -80,15 +86,14 @@ def _backward(
     maps, slopes = _last(x), _last(slope)
     slope_x = torch.zeros_like(maps) if of_x else None
     slope_filters = torch.zeros_like(filters) if of_weight else None
-    for part in _parts(maps, filters):
+    for part in _parts(maps, filters.shape[1]):
         tiles = _count(slopes[part])
-        products = _room("products", 36, tiles, filters.shape[1])
+        products = _room("products", tiles, 36, filters.shape[1])
         _run(kernels.slopes_of_products, slopes[part], products)
         if slope_filters is not None:
-            slope_filters.baddbmm_(products.mT, _tiles(maps[part]))
+            slope_filters.baddbmm_(products.permute(1, 2, 0), _tiles(maps[part]).transpose(0, 1))
         if slope_x is not None:
-            values = _room("tiles", 36, tiles, filters.shape[2])
-            torch.bmm(products, filters, out=values)
+            values = _products("tiles", products, filters.mT)
             there = slope_x[part]
             _run(kernels.slopes_of_maps, values, there)
     slope_weight = None
@@ -97,6 +102,40 @@ def _backward(
         slope_weight = x.new_empty(outs, ins, 3, 3)
         _run(kernels.slopes_of_weights, slope_filters, slope_weight)
     return None if slope_x is None else slope_x.permute(0, 3, 1, 2), slope_weight
+
+
+def _products(name: str, tiles: Tensor, filters: Tensor) -> Tensor:
+    """tiles (T, 36, C), filters (36, O, C) or laid out -> (T, 36, O), sums over C of each place."""
+    count, places, channels = tiles.shape
+    outs = _outs(filters)
+    if not filters.is_mkldnn:
+        found = _room(name, count, places, outs)
+        torch.bmm(tiles.transpose(0, 1), filters.mT, out=found.transpose(0, 1))
+        return found
+    maps = tiles.view(1, count, 1, places * channels).permute(0, 3, 1, 2)
+    out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        maps, filters, None, *BY_PLACES, "none", [], ""
+    )
+    return out.permute(0, 2, 3, 1).view(count, places, outs)
+
+
+def _laid_out(filters: Tensor) -> Tensor:
+    """Filters (36, O, C), or (36 O, C, 1, 1) as oneDNN reads them where that is faster.
+
+    To it places are groups of a convolution without breadth: of a batch of products it has none in
+    float32, and MKL's leave half of some processors unused.
+    """
+    if not wastes_vector_units():
+        return filters
+    places, outs, channels = filters.shape
+    found: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+        filters.view(places * outs, channels, 1, 1), *BY_PLACES, [1, places * channels, 64, 1]
+    )
+    return found
+
+
+def _outs(filters: Tensor) -> int:
+    return len(filters) // PLACES if filters.ndim == 4 else filters.shape[1]
 
 
 def _filters(weight: Tensor) -> Tensor:
@@ -108,8 +147,8 @@ def _filters(weight: Tensor) -> Tensor:
 
 
 def _tiles(maps: Tensor) -> Tensor:
-    """(b, H, W, C) -> (36, T, C)."""
-    found = _room("tiles", 36, _count(maps), maps.shape[3])
+    """(b, H, W, C) -> (T, 36, C)."""
+    found = _room("tiles", _count(maps), 36, maps.shape[3])
     _run(kernels.tiles_of, maps, found)
     return found
 
@@ -138,9 +177,9 @@ def _count(maps: Tensor) -> int:
     return _rows(maps) * -(-maps.shape[2] // kernels.INNER)
 
 
-def _parts(maps: Tensor, filters: Tensor) -> Iterator[slice]:
+def _parts(maps: Tensor, outs: int) -> Iterator[slice]:
     """So many maps at a time that their tiles, in and out, fit the cache."""
-    bytes_a_map = 4 * 36 * _count(maps[:1]) * sum(filters.shape[1:])
+    bytes_a_map = 4 * PLACES * _count(maps[:1]) * (maps.shape[3] + outs)
     size = max(1, BYTES_AT_ONCE // bytes_a_map)
     for start in range(0, len(maps), size):
         yield slice(start, start + size)
