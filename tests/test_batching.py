@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -186,12 +187,37 @@ def test_idle_cores_are_used_for_what_is_large_and_given_back(
     for told, more in (("1/99 7", cores - 1), (f"{cores + 3}/99 7", 0), ("nothing", 0)):
         load.write_text(f"0.10 0.20 0.30 {told}\n")
         with device.idle_threads(device.SHARED_FLOPS):
-            assert torch.get_num_threads() == before + more
+            assert torch.get_num_threads() == max(before, 1 + more)
         with device.idle_threads(device.SHARED_FLOPS / 2):
             assert torch.get_num_threads() == before
         assert torch.get_num_threads() == before
     load.unlink()
     assert device.idle_cores() == 0
+
+
+def test_a_core_is_not_idle_where_another_thread_of_ours_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = len(os.sched_getaffinity(0))
+    load, tasks = tmp_path / "loadavg", tmp_path / "task"
+    monkeypatch.setattr(device, "LOAD", load)
+    monkeypatch.setattr(device, "THREADS", tasks)
+    wait = threading.Event()
+    beside = threading.Thread(target=wait.wait)
+    beside.start()
+    try:
+        # This thread, one that waits for tensor work to share, and one that runs Python.
+        load.write_text("0.10 0.20 0.30 3/99 7\n")
+        for number in (threading.get_native_id(), 1, beside.native_id):
+            (tasks / str(number)).mkdir(parents=True)
+            (tasks / str(number) / "stat").write_text(f"{number} (python) R 1 2 3\n")
+        assert device.idle_cores() == max(0, cores - 2)
+        (tasks / str(beside.native_id) / "stat").write_text("7 (python) S 1 2 3\n")
+        load.write_text("0.10 0.20 0.30 2/99 7\n")
+        assert device.idle_cores() == cores - 1
+    finally:
+        wait.set()
+        beside.join()
 
 
 @pytest.fixture(scope="module")

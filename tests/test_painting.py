@@ -15,9 +15,12 @@ from PIL import Image
 import wenfang as wf
 from conftest import Call
 from tiny_pictures import NAMES, SIDE_PX, dataset, recipe
+from wenfang import device
 from wenfang.atomic import write_json
 from wenfang.backends.painter import Painter, PaintOptions
+from wenfang.backends.shelf import find_bundle
 from wenfang.data.dataset import Dataset
+from wenfang.device import set_threads
 from wenfang.engine.asset import Maker
 from wenfang.errors import BriefError, BundleError, ConfigError, MediaError
 from wenfang.models.load import load
@@ -54,6 +57,34 @@ def trained(wanted: Recipe, data: Dataset, run: Path, *, measured: bool = False)
 
 def model(bundles: dict[str, Path], name: str) -> Maker:
     return wf.load(str(bundles[name]))
+
+
+@pytest.mark.parametrize(("name", "prompt"), [("emblem", "red apple"), ("digits-diffusion", "7")])
+def test_pictures_are_the_same_on_any_number_of_cores(
+    name: str, prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Painter(load(find_bundle(name)))
+    options = PaintOptions(denoising=Denoising(steps=2))
+    asked, streams = [painter.asked(prompt)] * 8, [(seed, "test") for seed in range(8)]
+    monkeypatch.setattr(device, "SHARED_FLOPS", 1)
+    found, threads = [], []
+    for idle in (0, 1, 3):
+        monkeypatch.setattr(device, "idle_cores", lambda idle=idle: idle)
+        set_threads(1)
+        seen: set[int] = set()
+        forward = type(painter.model).forward
+
+        def counted(*given: Any, seen: set[int] = seen, forward: Any = forward) -> torch.Tensor:
+            seen.add(torch.get_num_threads())
+            return forward(*given)  # type: ignore[no-any-return]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(painter.model), "forward", counted)
+            found.append(painter.paint(asked, streams, options))
+        threads.append(seen)
+        assert torch.get_num_threads() == 1
+    assert threads == ([{1}, {2}, {4}] if device.wastes_vector_units() else [{1}] * 3)
+    assert all(np.array_equal(found[0], other) for other in found[1:])
 
 
 @pytest.mark.parametrize("name", MAKERS)

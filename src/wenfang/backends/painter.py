@@ -15,9 +15,9 @@ from wenfang.backends.loading import latent_space, same_bundle
 from wenfang.backends.starting import Start, Way
 from wenfang.backends.word_reader import WordReader, require_known_script
 from wenfang.data.known_captions import CAPTIONS, KnownCaptions
-from wenfang.device import NoiseStream, noise
+from wenfang.device import NoiseStream, idle_threads, noise, wastes_vector_units
 from wenfang.errors import BriefError, BundleError
-from wenfang.models.denoiser import Told
+from wenfang.models.denoiser import Told, operations_of
 from wenfang.models.dit import DiT
 from wenfang.models.gan import GAN
 from wenfang.models.load import Loaded, load
@@ -245,10 +245,17 @@ class Painter:
         assert path is not None
         assert isinstance(self.model, UNet | DiT)
         avoided = self._avoided(options, len(lot.noise))
-        way = Way(
-            predict=denoiser(self.model, path, lot.told, options.guidance, avoided),
-            noise=lot.noise,
-        )
+        predict = denoiser(self.model, path, lot.told, options.guidance, avoided)
+        # oneDNN's sums, and so pictures, are the same on any number of threads; MKL promises less.
+        operations = 0.0
+        if wastes_vector_units():
+            operations = operations_of(self.model, 2 * len(lot.noise), lot.noise.shape[-1])
+
+        def see(x: Tensor, t: Tensor) -> Tensor:
+            with idle_threads(operations):
+                return predict(x, t)
+
+        way = Way(predict=see, noise=lot.noise)
         if lot.start:
             way = lot.start.begun(way, path, self._space)
         return denoise(

@@ -72,3 +72,13 @@ def ask(model: Denoiser, x: Tensor, clue: Tensor, told: Told) -> Tensor:
     else:
         answer = model(x, clue, told.classes)
     return answer
+
+
+def operations_of(net: Denoiser, rows: int, side: int) -> float:
+    """About how many floating-point operations the net needs for (rows, C, side, side): two for
+    each weight and place, of a U-Net's places those of its smallest maps, where most weights lie.
+    """
+    places = (side / net.config.patch) ** 2
+    if isinstance(net, UNet):
+        places /= 4 ** (len(net.config.channels) - 1)
+    return 2.0 * rows * places * sum(weight.numel() for weight in net.parameters())
