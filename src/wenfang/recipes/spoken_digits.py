@@ -67,8 +67,8 @@ def spoken_digits_dit() -> Recipe:
             hidden_width=512,
             classes=CLASSES,
         ),
-        optim=replace(GLIDING, lr=1e-3),
-        train=replace(LONG, steps=3500),
+        # AdamW alone needs twice as many steps to the same validation error.
+        optim=replace(GLIDING, kind="muon", lr=1e-3, schedule="stable-decay"),
     )
 
 
